@@ -1,0 +1,351 @@
+# shellcheck shell=bash
+# awsdir in bash (3.2 or newer): the environment that the nearest .awsprofile asks for.
+#
+# `awsdir init bash` prints `__awsdir_bin=…` and `__awsdir_generation_file=…` (with --no-cd also
+# `__awsdir_no_cd=1`), then this file as it stands. Without them, and where nobody types, nothing is installed.
+#
+# shellcheck disable=SC2250 # braces only where needed
+# shellcheck disable=SC2292 # [[ ]] would heed the user's nocasematch
+# shellcheck disable=SC2016 # backticks in messages are meant
+# shellcheck disable=SC2154 # most variables are set by the evaluated answer, or not yet (nounset is off in here)
+
+# Aliases would be expanded in the functions while they are read; allexport would export them.
+\shopt -q expand_aliases && __awsdir_aliases=on
+\shopt -u expand_aliases
+[ -o allexport ] && __awsdir_allexport=on
+set +a
+export -n __awsdir_bin __awsdir_generation_file __awsdir_no_cd
+
+# What the hook may set or unset, and must be able to put back.
+__awsdir_managed=(
+  AWS_PROFILE
+  AWS_REGION
+  AWS_DEFAULT_REGION
+  AWS_ACCESS_KEY_ID
+  AWS_SECRET_ACCESS_KEY
+  AWS_SESSION_TOKEN
+  AWS_CREDENTIAL_EXPIRATION
+  AWS_SSO_PROFILE
+  AWS_DEFAULT_PROFILE
+  AWS_SECURITY_TOKEN
+  AWS_VAULT
+  AWSUME_PROFILE
+  AWSU_PROFILE
+  AWSUME_EXPIRATION
+  AWS_SESSION_EXPIRATION
+  AWSDIR
+)
+# Of these, what says who we are: changed by hand, it is the user's.
+__awsdir_identity=(
+  AWS_PROFILE
+  AWS_SSO_PROFILE
+  AWS_ACCESS_KEY_ID
+  AWS_SECRET_ACCESS_KEY
+  AWS_SESSION_TOKEN
+  AWS_SECURITY_TOKEN
+  AWS_DEFAULT_PROFILE
+)
+
+# --- variables: a state is "=value", or "" for unset -----------------------------------------------------
+# __awsdir_{snapshot,before,after}_NAME hold states; before and after differ where a value is ours.
+
+# Sets state (the caller's) to that of the variable $1.
+__awsdir_state() { state="${!1+=${!1}}"; }
+
+# Gives the variable $1 the state $2.
+__awsdir_put() {
+  if [ -z "$2" ]; then
+    unset -v "$1"
+  else
+    export "$1$2"
+    if __awsdir_has "$__awsdir_unexported" "$1"; then export -n "${1?}"; fi
+  fi
+}
+
+# Keeps the state $3 of the variable $2 as its $1.
+__awsdir_keep() { eval "__awsdir_$1_$2=\$3"; }
+
+# Is $2 a word of $1?
+__awsdir_has() {
+  local words=" $1 "
+  [ "${words#*" $2 "}" != "$words" ]
+}
+
+# A readonly global cannot be shadowed either.
+__awsdir_is_readonly() { ! local "$1" 2>/dev/null; }
+
+# --- looking: builtins only ------------------------------------------------------------------------------
+
+# Sets file, content (of the dotfile in force) and generation.
+__awsdir_look() {
+  local dir=${PWD%/} up ceiling=":$AWSDIR_CEILING:"
+  file='' content='' generation=''
+  while :; do
+    if [ -f "$dir/.awsprofile" ]; then
+      file=$dir/.awsprofile
+      [ ! -r "$file" ] || IFS= read -r -d '' -n 4096 content <"$file"
+      break
+    fi
+    up=${dir%/*}
+    if [ "$up" = "$dir" ] || [ "${ceiling#*":$dir:"}" != "$ceiling" ]; then break; fi
+    dir=$up
+  done
+  [ ! -r "$__awsdir_generation_file" ] || IFS= read -r -n 128 generation <"$__awsdir_generation_file"
+}
+
+# Sets now, in seconds since 1970.
+__awsdir_clock() {
+  if [ -n "${EPOCHSECONDS-}" ]; then
+    now=$EPOCHSECONDS
+  elif ! printf -v now '%(%s)T' -1 2>/dev/null; then
+    now=$((SECONDS + __awsdir_clock_offset))
+  fi
+}
+
+# Has something other than the dotfile changed since the last answer?
+__awsdir_is_due() {
+  local now
+  [ "$generation" != "$__awsdir_generation" ] ||
+    [ "$__awsdir_watch_config" -nt "$__awsdir_generation_file" ] ||
+    [ "$__awsdir_watch_token" -nt "$__awsdir_generation_file" ] ||
+    { [ -n "$__awsdir_deadline" ] && __awsdir_clock && [ "$now" -ge "$__awsdir_deadline" ]; }
+}
+
+# Sets name to the first variable of the identity that no longer has our value; fails if there is none.
+__awsdir_set_by_hand() {
+  local ours
+  [ "$__awsdir_status" = active ] || return 1
+  for name in "${__awsdir_identity[@]}"; do
+    ours=__awsdir_after_$name
+    [ "${!name+=${!name}}" = "${!ours}" ] || return 0
+  done
+  return 1
+}
+
+# --- changing --------------------------------------------------------------------------------------------
+
+# Puts back what stood there before. What no longer has our value is the user's: it stays, in this directory.
+__awsdir_restore() {
+  local name state before after
+  __awsdir_answered=''
+  for name in "${__awsdir_managed[@]}"; do
+    before=__awsdir_before_$name after=__awsdir_after_$name
+    [ "${!before}" != "${!after}" ] || continue
+    __awsdir_state "$name"
+    if [ "$state" != "${!after}" ] || __awsdir_is_readonly "$name"; then
+      __awsdir_theirs="$__awsdir_theirs $name"
+    else
+      __awsdir_put "$name" "${!before}"
+    fi
+    __awsdir_keep after "$name" "${!before}"
+  done
+  __awsdir_forget
+}
+
+__awsdir_forget() {
+  __awsdir_status=idle __awsdir_next='' __awsdir_deadline='' __awsdir_inherited=''
+  __awsdir_watch_config='' __awsdir_watch_token=''
+  __awsdir_segment_head='' __awsdir_segment_tail='' __awsdir_expires='' AWSDIR_SEGMENT=''
+}
+
+# Notes what stands before an evaluation. Fails, and says so, where a variable could not be changed.
+__awsdir_take_snapshot() {
+  local name state
+  __awsdir_unexported=''
+  for name in "${__awsdir_managed[@]}"; do
+    if __awsdir_is_readonly "$name"; then
+      [ "$name" = "$__awsdir_told" ] || printf 'awsdir: `%s` is read-only in this shell; nothing is set\n' "$name" >&2
+      __awsdir_told=$name
+      return 1
+    fi
+    __awsdir_state "$name"
+    __awsdir_keep snapshot "$name" "$state"
+    # Before 4.4 only a process could tell; there, what was set was exported.
+    if [ -n "$state" ] && [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ]; then
+      state=${!name@a}
+      [ "${state#*x}" != "$state" ] || __awsdir_unexported="$__awsdir_unexported $name"
+    fi
+  done
+}
+
+# Notes what an evaluation gave.
+__awsdir_take_note() {
+  local name state snapshot
+  for name in "${__awsdir_managed[@]}"; do
+    snapshot=__awsdir_snapshot_$name
+    if __awsdir_has "$__awsdir_theirs" "$name"; then __awsdir_put "$name" "${!snapshot}"; fi
+    state=${!snapshot}
+    if __awsdir_has "$__awsdir_inherited" "$name"; then state=''; fi
+    __awsdir_keep before "$name" "$state"
+    __awsdir_state "$name"
+    __awsdir_keep after "$name" "$state"
+  done
+}
+
+# Ctrl-C came in the middle of an evaluation: as if it had not begun.
+__awsdir_roll_back() {
+  local name snapshot
+  for name in "${__awsdir_managed[@]}"; do
+    snapshot=__awsdir_snapshot_$name
+    __awsdir_put "$name" "${!snapshot}"
+    __awsdir_keep before "$name" "${!snapshot}"
+    __awsdir_keep after "$name" "${!snapshot}"
+  done
+  __awsdir_forget
+  __awsdir_answered='' __awsdir_stage=''
+}
+
+# Asks the binary and takes its answer. No answer, or half of one, means nothing to set.
+__awsdir_ask() {
+  local answer=''
+  # A question cut short by Ctrl-C is asked once more, not for ever.
+  if [ "$__awsdir_stage" = asking ]; then __awsdir_stage=insisting; else __awsdir_stage=asking; fi
+  __awsdir_answered=yes
+  if [ -x "$__awsdir_bin" ]; then
+    answer=$("$__awsdir_bin" hook bash --said="$__awsdir_said" "$@" </dev/null) || answer=''
+  fi
+  if [ "${answer##*$'\n'}" = ': awsdir-end' ] && __awsdir_take_snapshot; then
+    __awsdir_stage=applying
+    eval "$answer"
+    __awsdir_take_note
+  fi
+  __awsdir_stage=''
+}
+
+# The hook: returns at once where nothing changed.
+__awsdir_check() {
+  local file content generation name began=$__awsdir_began
+  [ "$__awsdir_status" != standdown ] || return 0
+  if [ "$__awsdir_stage" = applying ]; then __awsdir_roll_back; fi
+  if [ "$__awsdir_stage" = asking ]; then __awsdir_answered=''; fi
+  __awsdir_look
+  if [ -n "$__awsdir_answered" ] && [ "$file" = "$__awsdir_file" ]; then
+    [ -z "$__awsdir_stands_down" ] || return 0
+    if __awsdir_set_by_hand; then
+      __awsdir_stands_down=yes
+      __awsdir_restore
+      __awsdir_answered=yes
+      printf 'awsdir: `%s` was set by hand; standing down until the next directory\n' "$name" >&2
+      return 0
+    fi
+    [ "$content" != "$__awsdir_content" ] || __awsdir_is_due || return 0
+  fi
+
+  # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
+  __awsdir_restore
+  [ "$file" = "$__awsdir_file" ] || __awsdir_theirs='' __awsdir_stands_down=''
+  __awsdir_file=$file __awsdir_content=$content __awsdir_generation=$generation __awsdir_began=yes
+  if [ -z "$file" ] && { [ -n "$began" ] || [ -z "$AWSDIR" ]; }; then
+    __awsdir_answered=yes __awsdir_stage=''
+    return 0
+  fi
+  __awsdir_ask
+  if [ "$__awsdir_next" = refresh ] && [ -t 0 ] && [ -t 2 ]; then
+    "$__awsdir_bin" refresh >&2
+    __awsdir_restore
+    __awsdir_ask --refreshed
+  fi
+}
+
+# --- the segment -----------------------------------------------------------------------------------------
+
+# Sets segment, e.g. "read-only 42m".
+__awsdir_render() {
+  local now left=''
+  if [ -n "${__awsdir_expires-}" ]; then
+    __awsdir_clock
+    left=$((__awsdir_expires - now))
+    if [ "$left" -ge 3600 ]; then
+      printf -v left '%dh%02dm' $((left / 3600)) $((left % 3600 / 60))
+    elif [ "$left" -ge 60 ]; then
+      left=$((left / 60))m
+    elif [ "$left" -gt 0 ]; then
+      left='<1m'
+    else
+      left=expired
+    fi
+  fi
+  segment=${__awsdir_segment_head:+$__awsdir_segment_head$left${__awsdir_segment_tail-}}
+}
+
+# Writes the segment. PS1='${AWSDIR_SEGMENT} …' shows the same without a process.
+awsdir_prompt() {
+  local segment
+  __awsdir_render
+  printf %s "$segment"
+}
+
+# --- attaching -------------------------------------------------------------------------------------------
+
+# Runs $3… with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in
+# here (E, T) or stop us (e, u, k). $1 is "$-"; $2 is the status to return, which under errexit would end the shell.
+__awsdir_quietly() {
+  { set +aekuvxET; } 2>/dev/null
+  local segment
+  # If Ctrl-C comes, the next prompt finds them here and gives them back.
+  __awsdir_options=$__awsdir_options${1//[!aekuvxET]/}
+  if [ "$BASH_SUBSHELL" -gt 0 ]; then "${@:3}" 2>/dev/null; else "${@:3}"; fi
+  __awsdir_render
+  # shellcheck disable=SC2034 # for PS1
+  AWSDIR_SEGMENT=$segment
+  set -- "$__awsdir_options" "$2"
+  __awsdir_options=''
+  [ -z "$1" ] || set "-$1"
+  [ -o errexit ] || return "$2"
+}
+
+__awsdir_prompt() { __awsdir_quietly "$-" "$?" __awsdir_at_prompt ${PIPESTATUS[@]+"${PIPESTATUS[@]}"}; }
+
+__awsdir_at_prompt() {
+  # In a string, PIPESTATUS is lost to the hooks after us; starship looks here for it. Too late where another
+  # hook calls us (more than three functions deep); bash-preexec has its own.
+  if [ -n "$__awsdir_in_string" ] && [ "${#FUNCNAME[@]}" -eq 3 ] && [ -z "$bash_preexec_imported$__bp_imported" ]; then
+    # shellcheck disable=SC2034
+    BP_PIPESTATUS=("$@")
+  fi
+  __awsdir_check
+}
+
+# `cd ../prod && command` must run as prod.
+__awsdir_cd() {
+  builtin "$@" || return
+  __awsdir_quietly "$-" 0 __awsdir_check
+}
+
+__awsdir_install() {
+  local entry kind
+  if [ -z "$EPOCHSECONDS" ] && ! printf -v entry '%(%s)T' -1 2>/dev/null; then
+    __awsdir_clock_offset=$(($(date +%s) - SECONDS))
+  fi
+  if [ -z "$__awsdir_no_cd" ]; then
+    for entry in cd pushd popd; do
+      declare -F "$entry" >/dev/null || alias "$entry" >/dev/null 2>&1 ||
+        eval "$entry() { __awsdir_cd $entry \"\$@\"; }"
+    done
+  fi
+  for entry in "${PROMPT_COMMAND[@]}" "${precmd_functions[@]}" "$STARSHIP_PROMPT_COMMAND"; do
+    [ "${entry#*__awsdir_prompt}" = "$entry" ] || return 0
+  done
+  # Unset, it may become an array, which keeps the statuses for everyone; what is there keeps its type.
+  kind=$(declare -p PROMPT_COMMAND 2>/dev/null || echo 'declare -a')
+  kind=${kind#declare -} kind=${kind%% *}
+  if [ -n "$BLE_VERSION" ] && declare -F blehook >/dev/null; then
+    blehook PRECMD!=__awsdir_prompt
+  elif [ -n "$bash_preexec_imported$__bp_imported" ]; then
+    precmd_functions=(__awsdir_prompt "${precmd_functions[@]}")
+  elif [ "${kind#*r}" != "$kind" ]; then
+    echo 'awsdir: `PROMPT_COMMAND` is read-only; following `cd`, `pushd` and `popd` only' >&2
+  elif [ "${kind#*a}" != "$kind" ] && [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 51 ]; then
+    PROMPT_COMMAND=(__awsdir_prompt "${PROMPT_COMMAND[@]}")
+  else
+    # Older bash runs only the first element of an array, which is what this changes.
+    # shellcheck disable=SC2128,SC2178
+    PROMPT_COMMAND=__awsdir_prompt${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND} __awsdir_in_string=yes
+  fi
+}
+
+if [[ $- == *i* ]] && [ -n "${__awsdir_bin-}" ]; then __awsdir_quietly "$-" 0 __awsdir_install; fi
+
+[ -z "${__awsdir_aliases-}" ] || shopt -s expand_aliases
+[ -z "${__awsdir_allexport-}" ] || set -a
+unset -v __awsdir_aliases __awsdir_allexport

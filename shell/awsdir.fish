@@ -1,0 +1,298 @@
+# awsdir in fish (3.4 or newer): the environment that the nearest .awsprofile asks for.
+#
+# `awsdir init fish` prints `set -g __awsdir_bin …`, `set -g __awsdir_generation_file …` and
+# `set -g __awsdir_clock_file …` (its mtime is 1970-01-01T00:00Z), then this file as it stands. Without them, and
+# where nobody types, nothing is installed.
+#
+# All variables are global: a universal one is never touched, only shadowed.
+
+# What the hook may set or unset, and must be able to put back.
+set -g __awsdir_managed \
+    AWS_PROFILE \
+    AWS_REGION \
+    AWS_DEFAULT_REGION \
+    AWS_ACCESS_KEY_ID \
+    AWS_SECRET_ACCESS_KEY \
+    AWS_SESSION_TOKEN \
+    AWS_CREDENTIAL_EXPIRATION \
+    AWS_SSO_PROFILE \
+    AWS_DEFAULT_PROFILE \
+    AWS_SECURITY_TOKEN \
+    AWS_VAULT \
+    AWSUME_PROFILE \
+    AWSU_PROFILE \
+    AWSUME_EXPIRATION \
+    AWS_SESSION_EXPIRATION \
+    AWSDIR
+
+# --- variables -------------------------------------------------------------------------------------------
+# __awsdir_{snapshot,before,after}_NAME are copies; before and after differ where a value is ours.
+
+# Are both unset, or both set to the same?
+function __awsdir_same --argument-names left right
+    if set -qg $left
+        set -qg $right; and test "$$left" = "$$right"
+    else
+        not set -qg $right
+    end
+end
+
+# Gives $to what $from has, "unset" included.
+function __awsdir_copy --argument-names from to
+    if set -qg $from
+        set -g $to $$from
+    else
+        set -eg $to
+    end
+    return 0
+end
+
+# Gives the managed variable $name what $from has, exported as it was.
+function __awsdir_put --argument-names name from
+    __awsdir_copy $from $name
+    if set -qg $name
+        if contains $name $__awsdir_unexported
+            set -gu $name $$name
+        else
+            set -gx $name $$name
+        end
+    end
+end
+
+# Sets __awsdir_identity: what says who we are, of it what is set. Changed by hand, it is the user's.
+function __awsdir_identify
+    set -g __awsdir_identity profile=$AWS_PROFILE sso=$AWS_SSO_PROFILE key=$AWS_ACCESS_KEY_ID \
+        secret=$AWS_SECRET_ACCESS_KEY token=$AWS_SESSION_TOKEN security=$AWS_SECURITY_TOKEN \
+        default=$AWS_DEFAULT_PROFILE
+end
+
+# --- looking: builtins only ------------------------------------------------------------------------------
+
+# Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation.
+function __awsdir_look
+    # The places to look change with these two only.
+    if test "$PWD:$AWSDIR_CEILING" != "$__awsdir_places_of"
+        set -g __awsdir_places_of "$PWD:$AWSDIR_CEILING"
+        set -g __awsdir_places
+        set -l ceilings (string split : -- "$AWSDIR_CEILING")
+        set -l dir $PWD
+        test $dir != /; or set dir
+        while true
+            set -a __awsdir_places "$dir/.awsprofile"
+            test -n "$dir"; and not contains -- $dir $ceilings; or break
+            # Without a command substitution, which would split at newlines.
+            string match -rq '(?s)^(?<dir>.*)/[^/]*\z' -- $dir
+        end
+    end
+    set -g __awsdir_seen_file
+    set -g __awsdir_seen_content
+    set -g __awsdir_seen_generation
+    for place in $__awsdir_places
+        if test -f $place
+            set __awsdir_seen_file $place
+            test -r $place; and read -gz -n 4096 __awsdir_seen_content <$place
+            break
+        end
+    end
+    test -r "$__awsdir_generation_file"; and read -g -n 128 __awsdir_seen_generation <$__awsdir_generation_file
+end
+
+# Writes the time in seconds since 1970; nothing where fish has no clock (before 3.6).
+function __awsdir_clock
+    set -q __awsdir_has_times; and path mtime -R -- $__awsdir_clock_file
+end
+
+# Has something other than the dotfile changed since the last answer?
+function __awsdir_is_due
+    test "$__awsdir_seen_generation" != "$__awsdir_generation"; and return
+    set -q __awsdir_has_times; or return
+    test "$__awsdir_watch_config" -nt "$__awsdir_generation_file"; and return
+    test "$__awsdir_watch_token" -nt "$__awsdir_generation_file"; and return
+    test -n "$__awsdir_deadline"; or return
+    set -l now (__awsdir_clock); and test $now -ge $__awsdir_deadline
+end
+
+# --- changing --------------------------------------------------------------------------------------------
+
+# Puts back what stood there before. What no longer has our value is theirs: it stays, in this directory.
+function __awsdir_restore
+    set -g __awsdir_answered
+    for name in $__awsdir_managed
+        set -l before __awsdir_before_$name
+        set -l after __awsdir_after_$name
+        __awsdir_same $before $after; and continue
+        if __awsdir_same $name $after
+            __awsdir_put $name $before
+        else
+            set -ga __awsdir_theirs $name
+        end
+        __awsdir_copy $before $after
+    end
+    __awsdir_forget
+end
+
+function __awsdir_forget
+    set -g __awsdir_status idle
+    set -g AWSDIR_SEGMENT
+    for name in next deadline inherited watch_config watch_token segment_head segment_tail expires
+        set -g __awsdir_$name
+    end
+end
+
+# Notes what stands before an evaluation.
+function __awsdir_take_snapshot
+    set -g __awsdir_unexported
+    for name in $__awsdir_managed
+        __awsdir_copy $name __awsdir_snapshot_$name
+        set -qg $name; and not set -qgx $name; and set -a __awsdir_unexported $name
+    end
+end
+
+# Notes what an evaluation gave.
+function __awsdir_take_note
+    for name in $__awsdir_managed
+        contains $name $__awsdir_theirs; and __awsdir_put $name __awsdir_snapshot_$name
+        __awsdir_copy __awsdir_snapshot_$name __awsdir_before_$name
+        contains $name (string split ' ' -- $__awsdir_inherited); and set -eg __awsdir_before_$name
+        __awsdir_copy $name __awsdir_after_$name
+    end
+    __awsdir_identify
+    set -g __awsdir_identity_given $__awsdir_identity
+end
+
+# Ctrl-C came in the middle of an evaluation: as if it had not begun.
+function __awsdir_roll_back
+    test "$__awsdir_stage" = applying; or return
+    for name in $__awsdir_managed
+        __awsdir_put $name __awsdir_snapshot_$name
+        __awsdir_copy __awsdir_snapshot_$name __awsdir_before_$name
+        __awsdir_copy __awsdir_snapshot_$name __awsdir_after_$name
+    end
+    __awsdir_forget
+    set -g __awsdir_answered
+    set -g __awsdir_stage
+end
+
+# The user chose another identity: what is left of ours goes, until another dotfile is in force.
+function __awsdir_stand_down
+    for name in AWS_PROFILE AWS_SSO_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
+        AWS_SECURITY_TOKEN AWS_DEFAULT_PROFILE
+        __awsdir_same $name __awsdir_after_$name; and continue
+        set -g __awsdir_stands_down yes
+        __awsdir_restore
+        set -g __awsdir_answered yes
+        echo "awsdir: `$name` was set by hand; standing down until the next directory" >&2
+        return
+    end
+    # A universal variable, hidden by ours or not ours to judge.
+    set -g __awsdir_identity_given $__awsdir_identity
+    return 1
+end
+
+# Asks the binary and takes its answer. No answer, or half of one, means nothing to set.
+function __awsdir_ask
+    # A question cut short by Ctrl-C is asked once more, not for ever.
+    if test "$__awsdir_stage" = asking
+        set -g __awsdir_stage insisting
+    else
+        set -g __awsdir_stage asking
+    end
+    set -g __awsdir_answered yes
+    set -l answer
+    if test -x "$__awsdir_bin"
+        set answer "$($__awsdir_bin hook fish --said="$__awsdir_said" $argv </dev/null)"; or set answer
+    end
+    if string match -rq '(^|\n): awsdir-end\z' -- $answer
+        __awsdir_take_snapshot
+        set -g __awsdir_stage applying
+        eval $answer
+        __awsdir_take_note
+    end
+    set -g __awsdir_stage
+end
+
+# The hook: returns at once where nothing changed.
+function __awsdir_check
+    test "$__awsdir_status" = standdown; and return
+    __awsdir_roll_back
+    test "$__awsdir_stage" = asking; and set -g __awsdir_answered
+    __awsdir_look
+    if test -n "$__awsdir_answered" -a "$__awsdir_seen_file" = "$__awsdir_file"
+        test -n "$__awsdir_stands_down"; and return
+        if test "$__awsdir_status" = active
+            __awsdir_identify
+            test "$__awsdir_identity" != "$__awsdir_identity_given"; and __awsdir_stand_down; and return
+        end
+        test "$__awsdir_seen_content" = "$__awsdir_content"; and not __awsdir_is_due; and return
+    end
+
+    # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
+    __awsdir_restore
+    if test "$__awsdir_seen_file" != "$__awsdir_file"
+        set -g __awsdir_theirs
+        set -g __awsdir_stands_down
+    end
+    set -l began $__awsdir_began
+    set -g __awsdir_began yes
+    set -g __awsdir_file $__awsdir_seen_file
+    set -g __awsdir_content $__awsdir_seen_content
+    set -g __awsdir_generation $__awsdir_seen_generation
+    if test -z "$__awsdir_file"; and begin
+            test -n "$began"; or test -z "$AWSDIR"
+        end
+        set -g __awsdir_answered yes
+        set -g __awsdir_stage
+        return
+    end
+    __awsdir_ask
+    if test "$__awsdir_next" = refresh; and test -t 0; and test -t 2
+        $__awsdir_bin refresh >&2
+        __awsdir_restore
+        __awsdir_ask --refreshed
+    end
+end
+
+# --- the segment -----------------------------------------------------------------------------------------
+
+# Writes the segment, e.g. "read-only 42m". $AWSDIR_SEGMENT has it as of the last prompt.
+function awsdir_prompt
+    test -n "$__awsdir_segment_head"; or return 0
+    set -l left
+    set -l now (__awsdir_clock)
+    if test -n "$__awsdir_expires" -a -n "$now"
+        set left (math $__awsdir_expires - $now)
+        if test $left -ge 3600
+            set left (printf '%dh%02dm' (math -s0 $left / 3600) (math -s0 $left % 3600 / 60))
+        else if test $left -ge 60
+            set left (math -s0 $left / 60)m
+        else if test $left -gt 0
+            set left '<1m'
+        else
+            set left expired
+        end
+    end
+    printf %s "$__awsdir_segment_head$left$__awsdir_segment_tail"
+end
+
+# --- attaching -------------------------------------------------------------------------------------------
+
+if status is-interactive; and set -q __awsdir_bin
+    if test -r "$__awsdir_clock_file"; and path mtime -R -- $__awsdir_clock_file >/dev/null 2>&1
+        set -g __awsdir_has_times
+    end
+
+    function __awsdir_prompt --on-event fish_prompt
+        __awsdir_check
+        set -g AWSDIR_SEGMENT "$(awsdir_prompt)"
+    end
+
+    # `cd ../prod; command` must run as prod.
+    function __awsdir_cd --on-variable PWD
+        __awsdir_check
+    end
+
+    # After Ctrl-C in the handler of the prompt, that prompt is still drawn.
+    function __awsdir_preexec --on-event fish_preexec
+        __awsdir_roll_back
+    end
+end

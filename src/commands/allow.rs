@@ -1,0 +1,37 @@
+//! `awsdir allow` and `awsdir deny`: trust in a dotfile, given and taken back.
+
+use super::gather;
+use crate::cli::Trust;
+use crate::context::Context;
+use crate::core::dotfile::FILE_NAME;
+use crate::error::{Error, Result};
+use crate::store::{dotfiles, generation, trust};
+use std::path::PathBuf;
+
+pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
+    let path = path(context, arguments)?;
+    let found = dotfiles::read(&path)?;
+    found.check_owner(context.uid)?;
+    let dotfile = found.parse()?;
+    trust::allow(context, &found)?;
+    generation::advance(context)?;
+    context.say(&format!("awsdir: allowed `{}`: {}", path.display(), gather::selection(context, &dotfile)));
+    Ok(())
+}
+
+pub(super) fn deny(context: &Context, arguments: &Trust) -> Result<()> {
+    let path = path(context, arguments)?;
+    trust::deny(context, &path)?;
+    generation::advance(context)?;
+    context.say(&format!("awsdir: denied `{}`", path.display()));
+    Ok(())
+}
+
+/// The file that is meant: named, in the named directory, or in force here.
+fn path(context: &Context, arguments: &Trust) -> Result<PathBuf> {
+    let Some(named) = &arguments.path else {
+        return gather::dotfile_path(context).ok_or_else(|| Error::NoDotfile { directory: context.directory.clone() });
+    };
+    let path = context.directory.join(named);
+    Ok(if path.is_dir() { path.join(FILE_NAME) } else { path })
+}

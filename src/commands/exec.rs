@@ -1,0 +1,69 @@
+//! `awsdir exec` and `with-aws`: one command as another role. The process becomes the command.
+
+use super::gather;
+use crate::cli::{Exec, ExecLogin};
+use crate::context::Context;
+use crate::core::environment::{self, Role};
+use crate::error::{Error, Result};
+use crate::sso;
+use crate::store::profiles::Profiles;
+use crate::store::settings::Settings;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Returns only if the command could not be started.
+pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
+    let (name, command_arguments) =
+        arguments.command.split_first().ok_or(Error::NotFound { command: OsString::new() })?;
+    let program = find(name, context.var_os("PATH").as_deref())?;
+    let settings = Settings::load(context)?;
+    let profiles = Profiles::load(context)?;
+    let profile = profiles.sso_profile(&arguments.profile)?;
+    let mut ladder = gather::ladder(context, &settings, &profile, arguments.login == ExecLogin::Auto);
+    ladder.min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+    let endpoints = profiles.endpoints(context, Some(&profile.name));
+    let credentials = sso::role_credentials(context, &profile, &endpoints, &ladder)?;
+    let left = credentials.expires_at.since(crate::context::clock());
+    if left < ladder.min_ttl {
+        context.say(&format!("awsdir: the role credentials of `{}` last for {left} s only", profile.name));
+    }
+    let role = Role {
+        profile: &profile.name,
+        region: arguments.region.as_deref().or(profile.region.as_deref()),
+        credentials: Some(&credentials),
+        uid: context.uid,
+    };
+    let mut command = Command::new(&program);
+    command.arg0(name).args(command_arguments);
+    for assignment in environment::for_child(role) {
+        match &assignment.value {
+            Some(value) => command.env(assignment.name, value),
+            None => command.env_remove(assignment.name),
+        };
+    }
+    Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) })
+}
+
+/// The program that a shell would run: as named if there is a slash in it, else the first executable on the path.
+fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
+    let executable =
+        |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
+        vec![PathBuf::from(name)]
+    } else {
+        std::env::split_paths(path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")))
+            .map(|folder| folder.join(name))
+            .collect()
+    };
+    if let Some(program) = candidates.iter().find(|candidate| executable(candidate)) {
+        return Ok(program.clone());
+    }
+    Err(match candidates.iter().any(|candidate| candidate.exists()) && !name.is_empty() {
+        true => Error::NotExecutable { command: name.to_owned(), source: None },
+        false => Error::NotFound { command: name.to_owned() },
+    })
+}

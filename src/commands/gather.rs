@@ -1,0 +1,166 @@
+//! What is in force here: the facts that several verbs decide upon.
+
+use crate::context::Context;
+use crate::core::credentials::RoleCredentials;
+use crate::core::decision::{self, Decision, Goal, Situation, TokenInHand};
+use crate::core::dotfile::{CredentialsMode, Dotfile, LoginMode};
+use crate::core::environment::Mark;
+use crate::core::profile::{Profile, SsoProfile};
+use crate::core::timestamp::Timestamp;
+use crate::error::{Error, Result};
+use crate::sso::{How, Ladder, Limits, Purpose};
+use crate::store::profiles::Profiles;
+use crate::store::setbacks::{self, Record};
+use crate::store::settings::Settings;
+use crate::store::{aws_cache, dotfiles, trust};
+use std::path::PathBuf;
+
+/// The path of the dotfile in force, whatever it holds.
+pub(super) fn dotfile_path(context: &Context) -> Option<PathBuf> {
+    dotfiles::find(&context.directory, context.var_os("AWSDIR_CEILING").as_deref())
+}
+
+/// A dotfile that may act, with what it selects.
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    pub(super) dotfile: Dotfile,
+    pub(super) profile: Profile,
+    pub(super) profiles: Profiles,
+    pub(super) settings: Settings,
+}
+
+impl Directory {
+    /// Reads the dotfile at `path`: owner, grammar, trust, profile, in that order.
+    pub(super) fn read(context: &Context, path: PathBuf) -> Result<Self> {
+        let found = dotfiles::read(&path)?;
+        found.check_owner(context.uid)?;
+        let dotfile = found.parse()?;
+        let settings = Settings::load(context)?;
+        if !trust::is_allowed(context, &found, &settings.trust)? {
+            let selects = selection(context, &dotfile);
+            return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
+        }
+        let profiles = Profiles::load(context)?;
+        let profile = profiles.profile(&dotfile.profile)?;
+        Ok(Self { path, dotfile, profile, profiles, settings })
+    }
+
+    /// The directory's role, if a dotfile is in force and may act.
+    pub(super) fn here(context: &Context) -> Result<Option<Self>> {
+        dotfile_path(context).map(|path| Self::read(context, path)).transpose()
+    }
+
+    pub(super) fn region(&self) -> Option<&str> {
+        self.dotfile.region.as_deref().or(self.profile.region())
+    }
+
+    pub(super) fn mode(&self) -> CredentialsMode {
+        self.dotfile.credentials.or(self.settings.credentials).unwrap_or(CredentialsMode::Env)
+    }
+
+    pub(super) fn login(&self) -> LoginMode {
+        self.dotfile.login.or(self.settings.login).unwrap_or(LoginMode::Auto)
+    }
+
+    pub(super) fn goal(&self) -> Goal {
+        match self.mode() {
+            CredentialsMode::None => Goal::AccessToken,
+            CredentialsMode::Env | CredentialsMode::Only => Goal::RoleCredentials { min_ttl: 0 },
+        }
+    }
+}
+
+/// What a dotfile selects, in words: the profile, and what it stands for if that can be told.
+pub(super) fn selection(context: &Context, dotfile: &Dotfile) -> String {
+    let profile = Profiles::load(context).and_then(|profiles| profiles.sso_profile(&dotfile.profile));
+    let role = profile.map(|p| format!(" ({} in account {})", p.role_name, p.account_id)).unwrap_or_default();
+    let region = dotfile.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+    format!("profile `{}`{role}{region}", dotfile.profile)
+}
+
+/// What is in hand for a profile, and what follows from it.
+pub(super) struct Standing {
+    pub(super) situation: Situation,
+    pub(super) decision: Decision,
+    pub(super) credentials: Option<RoleCredentials>,
+    pub(super) setback: Option<Record>,
+}
+
+impl Standing {
+    pub(super) fn of(context: &Context, profile: &SsoProfile, goal: Goal, person: bool) -> Result<Self> {
+        let now = context.now;
+        let credentials = aws_cache::read_role_credentials(context, profile)?;
+        let token = aws_cache::read_token(context, &profile.session)?;
+        let setback = setbacks::in_force(context, profile.session.cache_key(), now);
+        let situation = Situation {
+            now,
+            goal,
+            role_credentials: credentials.as_ref().map(|credentials| credentials.expires_at),
+            token: token
+                .map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }),
+            person,
+            setback: setback.as_ref().map(Record::kind),
+        };
+        Ok(Self { decision: decision::decide(&situation), situation, credentials, setback })
+    }
+
+    pub(super) fn next_question(&self) -> Option<Timestamp> {
+        decision::next_question(&self.situation, self.decision, self.setback.as_ref().map(Record::until))
+    }
+}
+
+/// Which profile a command is about, and by what rule.
+pub(super) struct Selected {
+    pub(super) name: String,
+    pub(super) by: Rule,
+}
+
+pub(super) enum Rule {
+    Argument,
+    Dotfile(PathBuf),
+    /// `AWS_PROFILE`
+    Environment,
+    /// We run in a child of `with-aws`.
+    Exec,
+}
+
+impl Selected {
+    pub(super) fn dotfile(&self) -> Option<&PathBuf> {
+        match &self.by {
+            Rule::Dotfile(path) => Some(path),
+            Rule::Argument | Rule::Environment | Rule::Exec => None,
+        }
+    }
+}
+
+/// The profile that `argument` names, else that of the `with-aws` we run under, else the one of the dotfile in force,
+/// else `AWS_PROFILE`.
+pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Selected> {
+    if let Some(name) = argument {
+        return Ok(Selected { name: name.to_owned(), by: Rule::Argument });
+    }
+    let mark = Mark::in_force(context.uid, |name| context.var_os(name));
+    if let Some(mark) = mark.filter(|mark| mark.dotfile.is_none()) {
+        return Ok(Selected { name: mark.profile, by: Rule::Exec });
+    }
+    if let Some(directory) = Directory::here(context)? {
+        return Ok(Selected { name: directory.dotfile.profile, by: Rule::Dotfile(directory.path) });
+    }
+    match context.var("AWS_PROFILE") {
+        Some(name) => Ok(Selected { name: name.to_owned(), by: Rule::Environment }),
+        None => Err(Error::NoProfile),
+    }
+}
+
+/// The ladder for a command that a person or a script has run. Signs in only if `may_sign_in` and somebody is there.
+pub(super) fn ladder(context: &Context, settings: &Settings, profile: &SsoProfile, may_sign_in: bool) -> Ladder {
+    let sign_in = (may_sign_in && context.person_present() && settings.login != Some(LoginMode::Never))
+        .then(|| How::from_settings(settings.session(profile.session.label())));
+    Ladder {
+        limits: Limits::COMMAND,
+        min_ttl: 0,
+        sign_in,
+        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: None },
+        force: false,
+    }
+}

@@ -1,0 +1,230 @@
+//! `awsdir hook SHELL`: what a shell's hook runs when something has changed. Prints statements for it to evaluate; never
+//! the network, never waits, always succeeds. The protocol is described at the head of the scripts in `shell/`.
+
+use super::gather::{self, Directory, Standing};
+use super::print;
+use crate::cli::Hook;
+use crate::context::{Context, eprint_line};
+use crate::core::decision::{Blocked, Decision};
+use crate::core::dotfile::{CredentialsMode, LoginMode};
+use crate::core::environment::{self, Assignment, MANAGED, Mark, Role};
+use crate::core::profile::{Profile, SsoProfile};
+use crate::core::segment::{Segment, State};
+use crate::core::timestamp::Timestamp;
+use crate::error::{Error, Result, login_command};
+use crate::shell::Script;
+use crate::store::settings::Settings;
+use crate::store::{aws_cache, files, generation};
+use sha2::{Digest, Sha256};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The status words of the protocol.
+const ACTIVE: &str = "active";
+const IDLE: &str = "idle";
+const STAND_DOWN: &str = "standdown";
+
+/// What the shell is told.
+struct Answer {
+    status: &'static str,
+    refresh: bool,
+    deadline: Option<Timestamp>,
+    watched_config: Option<PathBuf>,
+    watched_token: Option<PathBuf>,
+    segment: Segment,
+    assignments: Vec<Assignment>,
+    /// One line for the person.
+    news: Option<String>,
+}
+
+impl Answer {
+    fn idle() -> Self {
+        Self {
+            status: IDLE,
+            refresh: false,
+            deadline: None,
+            watched_config: None,
+            watched_token: None,
+            segment: Segment::default(),
+            assignments: Vec::new(),
+            news: None,
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
+    let mark = Mark::in_force(context.uid, |name| context.var_os(name));
+    let inherited = mark.as_ref().map(|mark| mark.inherited(|name| context.var_os(name))).unwrap_or_default();
+    let mut answer = match mark.as_ref().filter(|mark| mark.dotfile.is_none()) {
+        Some(mark) => child_of_exec(context, mark),
+        None => match gather::dotfile_path(context) {
+            None => Answer::idle(),
+            Some(path) => of_directory(context, path, arguments.refreshed)
+                .unwrap_or_else(|error| Answer { news: Some(error.in_one_line()), ..Answer::idle() }),
+        },
+    };
+    if answer.status != STAND_DOWN {
+        drop_inherited(context, &inherited, &mut answer);
+    }
+    let watched = [answer.watched_config.as_deref(), answer.watched_token.as_deref()];
+    let watched: Vec<&Path> = watched.into_iter().flatten().collect();
+    let generation = generation::current(context, &watched);
+    let said = tell(context, arguments, answer.news.as_deref());
+    print(&script(arguments, &answer, &generation, &said, &inherited))
+}
+
+/// In a child of `with-aws` the role stays what it is, wherever the person goes.
+fn child_of_exec(context: &Context, mark: &Mark) -> Answer {
+    let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(Timestamp::parse);
+    let style = Settings::load(context).unwrap_or_default().style;
+    let segment =
+        Segment::new(&style, &mark.profile, context.var("AWS_REGION"), expires_at.map_or(State::InForce, State::Until));
+    Answer { status: STAND_DOWN, segment, ..Answer::idle() }
+}
+
+fn of_directory(context: &Context, path: PathBuf, refreshed: bool) -> Result<Answer> {
+    let watched_config = context.aws_config_file().ok();
+    let directory = match Directory::read(context, path) {
+        Ok(directory) => directory,
+        Err(error) => return Ok(out_of_order(context, &error, watched_config)),
+    };
+    let answer = Answer { status: ACTIVE, watched_config, ..Answer::idle() };
+    Ok(match &directory.profile {
+        Profile::Sso(profile) => sso(context, &directory, profile, answer, refreshed)?,
+        Profile::Other { name, .. } => Answer {
+            segment: Segment::new(&directory.settings.style, name, directory.region(), State::InForce),
+            assignments: assignments(context, &directory, None),
+            ..answer
+        },
+    })
+}
+
+/// A dotfile that may not act, or cannot: nothing is set, and one line says why.
+fn out_of_order(context: &Context, error: &Error, watched_config: Option<PathBuf>) -> Answer {
+    let segment = match error {
+        Error::NotAllowed { profile, .. } => {
+            let style = Settings::load(context).unwrap_or_default().style;
+            Segment::new(&style, profile, None, State::NotAllowed)
+        }
+        _ => Segment::default(),
+    };
+    Answer { segment, watched_config, news: Some(error.in_one_line()), ..Answer::idle() }
+}
+
+fn sso(
+    context: &Context,
+    directory: &Directory,
+    profile: &SsoProfile,
+    answer: Answer,
+    refreshed: bool,
+) -> Result<Answer> {
+    let person = context.person_present() && directory.login() != LoginMode::Never;
+    let standing = Standing::of(context, profile, directory.goal(), person)?;
+    let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
+    let credentials = standing.credentials.as_ref().filter(|_| in_hand);
+    if standing.decision == Decision::UseAndRenew && !renewed_just_now(context, profile) {
+        renew_in_background();
+    }
+    let session = profile.session.label();
+    let sign_in = format!("run: {}", login_command(session, Some(&profile.name)));
+    let why = standing.setback.as_ref().map(|record| record.why.clone()).unwrap_or_default();
+    let news = match standing.decision {
+        Decision::Blocked(Blocked::SignInNeeded) => Some(format!("awsdir: sign-in to `{session}` needed; {sign_in}")),
+        Decision::Blocked(Blocked::SignInRefused) => Some(format!("awsdir: {why}; {sign_in}")),
+        Decision::Blocked(Blocked::RenewalFailed) => {
+            Some(format!("awsdir: no role credentials for `{}`: {why}", profile.name))
+        }
+        _ => None,
+    };
+    let state = match (standing.decision, directory.mode(), credentials) {
+        (Decision::Use | Decision::UseAndRenew, CredentialsMode::Env | CredentialsMode::Only, Some(credentials)) => {
+            State::Until(credentials.expires_at)
+        }
+        (Decision::Use | Decision::UseAndRenew, _, _) => State::InForce,
+        (Decision::Renew | Decision::Blocked(Blocked::RenewalFailed), _, _) => State::Renewable,
+        (Decision::SignIn | Decision::Blocked(_), _, _) => State::SignInNeeded,
+    };
+    Ok(Answer {
+        refresh: !refreshed && matches!(standing.decision, Decision::Renew | Decision::SignIn),
+        deadline: standing.next_question(),
+        watched_token: if in_hand { None } else { Some(aws_cache::token_path(context, &profile.session)?) },
+        segment: Segment::new(&directory.settings.style, &profile.name, directory.region(), state),
+        assignments: assignments(context, directory, credentials),
+        news,
+        ..answer
+    })
+}
+
+fn assignments(
+    context: &Context,
+    directory: &Directory,
+    credentials: Option<&crate::core::credentials::RoleCredentials>,
+) -> Vec<Assignment> {
+    let role = Role { profile: &directory.dotfile.profile, region: directory.region(), credentials, uid: context.uid };
+    environment::activate(role, directory.mode(), directory.path.as_os_str())
+}
+
+/// Variables that an awsdir shell above us has set, and a mark that is not true, have no business here unless the
+/// answer sets them anew.
+fn drop_inherited(context: &Context, inherited: &[&'static str], answer: &mut Answer) {
+    let untrue_mark = context.var_os("AWSDIR").map(|_| "AWSDIR");
+    for name in MANAGED {
+        let ours = inherited.contains(&name) || untrue_mark == Some(name);
+        if ours && answer.assignments.iter().all(|assignment| assignment.name != name) {
+            answer.assignments.push(Assignment { name, value: None });
+        }
+    }
+}
+
+/// Role credentials that were renewed less than a minute ago are as fresh as they get, however short their life.
+fn renewed_just_now(context: &Context, profile: &SsoProfile) -> bool {
+    let modified = aws_cache::role_path(context, profile).ok().and_then(|path| path.metadata().ok()?.modified().ok());
+    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < Duration::from_secs(60))
+}
+
+/// Starts `awsdir refresh` for nobody to wait for. If it cannot be started the next question comes soon enough.
+fn renew_in_background() {
+    if let Ok(program) = std::env::current_exe() {
+        let _ = Command::new(program)
+            .args(["refresh", "--detached"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+    }
+}
+
+/// Says the news unless it was said already, and returns its id for the next time.
+fn tell(context: &Context, arguments: &Hook, news: Option<&str>) -> String {
+    let Some(news) = news else { return String::new() };
+    let id = files::hex(&Sha256::digest(news)[..6]);
+    let known = id == arguments.said || arguments.refreshed;
+    if !known && context.verbosity > crate::context::Verbosity::Quiet {
+        eprint_line(news);
+    }
+    id
+}
+
+fn script(arguments: &Hook, answer: &Answer, generation: &str, said: &str, inherited: &[&str]) -> String {
+    let epoch = |moment: Option<Timestamp>| moment.map(|moment| moment.epoch().to_string()).unwrap_or_default();
+    let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default().into_os_string();
+    let mut script = Script::new(arguments.shell);
+    script.variable("__awsdir_status", answer.status);
+    script.variable("__awsdir_next", if answer.refresh { "refresh" } else { "" });
+    script.variable("__awsdir_deadline", epoch(answer.deadline));
+    script.variable("__awsdir_generation", generation);
+    script.variable("__awsdir_watch_config", path(&answer.watched_config));
+    script.variable("__awsdir_watch_token", path(&answer.watched_token));
+    script.variable("__awsdir_segment_head", &answer.segment.head);
+    script.variable("__awsdir_segment_tail", &answer.segment.tail);
+    script.variable("__awsdir_expires", epoch(answer.segment.expires_at));
+    script.variable("__awsdir_said", said);
+    script.variable("__awsdir_inherited", inherited.join(" "));
+    for assignment in &answer.assignments {
+        script.assign(assignment);
+    }
+    script.finish()
+}

@@ -1,0 +1,59 @@
+//! `awsdir logout`: ends sessions at AWS and removes what came from them. Other sessions stay.
+
+use super::{gather, login};
+use crate::cli::Logout;
+use crate::context::Context;
+use crate::core::profile::SsoSession;
+use crate::error::{Error, Result};
+use crate::sso::{self, Limits};
+use crate::store::locks::{self, Subject};
+use crate::store::profiles::Profiles;
+use crate::store::{aws_cache, generation, setbacks};
+
+pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
+    let profiles = Profiles::load(context)?;
+    let sessions = match &arguments.session {
+        _ if arguments.all => profiles.sessions(),
+        Some(name) => vec![login::find_session(&profiles, name)?],
+        None => vec![match gather::selected(context, None) {
+            Ok(selected) => profiles.sso_profile(&selected.name)?.session,
+            Err(Error::NoProfile) => login::only_session(&profiles)?,
+            Err(error) => return Err(error),
+        }],
+    };
+    let mut failed = None;
+    for session in &sessions {
+        if let Err(error) = end(context, &profiles, session) {
+            failed.get_or_insert(error);
+        }
+    }
+    generation::advance(context)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// What is here is removed even if AWS cannot be told; the error then says so.
+fn end(context: &Context, profiles: &Profiles, session: &SsoSession) -> Result<()> {
+    let _lock = locks::acquire(context, Subject::Session(session.cache_key()), Limits::COMMAND.silent, &mut |line| {
+        context.say(line);
+    })?;
+    let token = aws_cache::read_token(context, session)?;
+    let of_session: Vec<_> =
+        profiles.sso_profiles().into_iter().filter(|profile| profile.session == *session).collect();
+    let endpoints = profiles.endpoints(context, of_session.first().map(|profile| profile.name.as_str()));
+    let told = match &token {
+        Some(token) => sso::logout(context, session, &endpoints, token),
+        None => Ok(()),
+    };
+    for profile in &of_session {
+        aws_cache::remove_role_credentials(context, profile)?;
+    }
+    aws_cache::remove_token(context, session)?;
+    setbacks::clear(context, session.cache_key());
+    if told.is_ok() {
+        let what = if token.is_some() { "signed out of" } else { "was not signed in to" };
+        context.say(&format!("awsdir: {what} `{}`", session.label()));
+    } else {
+        context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()));
+    }
+    told
+}

@@ -1,0 +1,48 @@
+//! One file per verb: gather → decide → act.
+//!
+//! `hook`, `prompt`, `status`, `init`, `allow` and `pin` never touch the network.
+
+mod allow;
+mod credential_process;
+pub(crate) mod exec;
+mod export;
+mod gather;
+mod hook;
+mod init;
+mod login;
+mod logout;
+mod pin;
+mod prompt;
+mod refresh;
+mod status;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Init(arguments) => init::run(context, &arguments),
+        Command::Hook(arguments) => hook::run(context, &arguments),
+        Command::Refresh(arguments) => return Ok(refresh::run(context, &arguments)),
+        Command::Pin(arguments) => pin::run(context, &arguments),
+        Command::Allow(arguments) => allow::allow(context, &arguments),
+        Command::Deny(arguments) => allow::deny(context, &arguments),
+        Command::Login(arguments) => login::run(context, &arguments),
+        Command::Logout(arguments) => logout::run(context, &arguments),
+        Command::Status(arguments) => return status::run(context, &arguments),
+        Command::Exec(arguments) => return exec::run(context, &arguments),
+        Command::Export(arguments) => export::run(context, &arguments),
+        Command::CredentialProcess(arguments) => credential_process::run(context, &arguments),
+        Command::Prompt(arguments) => prompt::run(context, &arguments),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Data for stdout. A pipe closed early is not a failure; the caller's caller sees to that.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::Stdout)
+}

@@ -1,0 +1,72 @@
+//! `awsdir pin`: writes `.awsprofile` and allows it.
+
+use super::gather;
+use crate::cli::Pin;
+use crate::context::Context;
+use crate::core::dotfile::{self, FILE_NAME};
+use crate::error::{Error, Result};
+use crate::store::profiles::Profiles;
+use crate::store::{dotfiles, files, generation, trust};
+use std::path::Path;
+
+/// A dotfile is no secret and is meant to be committed.
+const MODE: u32 = 0o644;
+
+pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
+    let directory = match &arguments.dir {
+        Some(dir) => context.directory.join(dir),
+        None => context.directory.clone(),
+    };
+    let path = directory.join(FILE_NAME);
+    Profiles::load(context)?.profile(&arguments.profile)?;
+    let text = text(&path, &arguments.profile, arguments.region.as_deref())?;
+    // What we write must be what we would read.
+    dotfile::parse(text.as_bytes()).map_err(|error| Error::Dotfile { path: path.clone(), error })?;
+    if !directory.is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Error::File { verb: "write", path, source });
+    }
+    files::replace_with_mode(&path, text.as_bytes(), MODE)?;
+    let found = dotfiles::read(&path)?;
+    trust::allow(context, &found)?;
+    generation::advance(context)?;
+    let selection = gather::selection(context, &found.parse()?);
+    context.say(&format!("awsdir: pinned `{}` to {selection}", directory.display()));
+    Ok(())
+}
+
+/// The new content: the bare form if a profile is all there is to say, else the key form. Other lines of an existing
+/// key form stay as they are; a file that is not a dotfile is not overwritten.
+fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
+    let bare = || match region {
+        None => format!("{profile}\n"),
+        Some(region) => format!("profile = {profile}\nregion = {region}\n"),
+    };
+    if !path.exists() {
+        return Ok(bare());
+    }
+    let found = dotfiles::read(path)?;
+    let was_bare = match dotfile::parse(&found.content) {
+        Ok(_) => !found.content.contains(&b'='),
+        Err(error) => return Err(Error::WouldOverwrite { path: path.to_owned(), error }),
+    };
+    if was_bare {
+        return Ok(bare());
+    }
+    let old = String::from_utf8_lossy(&found.content);
+    let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
+    set(&mut lines, "profile", profile);
+    if let Some(region) = region {
+        set(&mut lines, "region", region);
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+fn set(lines: &mut Vec<String>, key: &str, value: &str) {
+    let new = format!("{key} = {value}");
+    let is_key = |line: &String| line.split_once('=').is_some_and(|(name, _)| name.trim() == key);
+    match lines.iter_mut().find(|line| is_key(line)) {
+        Some(line) => *line = new,
+        None => lines.push(new),
+    }
+}

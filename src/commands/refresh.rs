@@ -1,0 +1,76 @@
+//! `awsdir refresh`: what the hook runs to renew, or to sign in, for the directory's role. In the foreground it owns
+//! the terminal; detached it renews only.
+
+use super::gather::{Directory, Standing};
+use crate::cli::Refresh;
+use crate::context::{Context, clock};
+use crate::core::decision::{Blocked, Decision, Goal, Setback};
+use crate::core::dotfile::LoginMode;
+use crate::core::profile::{Profile, SsoProfile};
+use crate::error::{Error, Result};
+use crate::sso::{self, How, Ladder, Limits, Purpose};
+use crate::store::{generation, setbacks};
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
+    if arguments.detached {
+        // A session of its own: closing the terminal does not end a renewal half-way. Fails only if it is one already.
+        let _ = rustix::process::setsid();
+    }
+    match renew(context, arguments.detached) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.say(&error.in_one_line());
+            ExitCode::from(&error)
+        }
+    }
+}
+
+fn renew(context: &Context, detached: bool) -> Result<()> {
+    let Some(directory) = Directory::here(context)? else { return Ok(()) };
+    let Profile::Sso(profile) = &directory.profile else { return Ok(()) };
+    let person =
+        !detached && context.stdin_is_terminal && context.person_present() && directory.login() != LoginMode::Never;
+    let standing = Standing::of(context, profile, directory.goal(), person)?;
+    let may_sign_in = match standing.decision {
+        Decision::Use => return Ok(()),
+        Decision::UseAndRenew => false,
+        Decision::Renew | Decision::SignIn => person && standing.situation.setback != Some(Setback::SignInRefused),
+        Decision::Blocked(Blocked::SignInNeeded | Blocked::SignInRefused | Blocked::RenewalFailed) => return Ok(()),
+    };
+    let limits = if detached { Limits { lock: Duration::ZERO, ..Limits::COMMAND } } else { Limits::HOOK };
+    let ladder = Ladder {
+        limits,
+        min_ttl: 0,
+        sign_in: may_sign_in.then(|| How {
+            ask: directory.login() == LoginMode::Ask,
+            ..How::from_settings(directory.settings.session(profile.session.label()))
+        }),
+        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: Some(directory.path.clone()) },
+        force: false,
+    };
+    climb(context, &directory, profile, &ladder).inspect_err(|error| remember(context, profile, error))
+}
+
+fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder: &Ladder) -> Result<()> {
+    let endpoints = directory.profiles.endpoints(context, Some(&profile.name));
+    match directory.goal() {
+        Goal::RoleCredentials { .. } => sso::role_credentials(context, profile, &endpoints, ladder).map(drop),
+        Goal::AccessToken => sso::token(context, &profile.session, &endpoints, ladder).map(drop),
+    }
+}
+
+/// Keeps hooks from trying the same again at every prompt. Sign-ins that were turned down are remembered where they
+/// happen; waiting for somebody else is no failure.
+fn remember(context: &Context, profile: &SsoProfile, error: &Error) {
+    let turned_down = matches!(
+        error,
+        Error::SignInRefused { .. } | Error::SignInTimedOut { .. } | Error::Interrupted | Error::Busy { .. }
+    );
+    if !turned_down {
+        let key = profile.session.cache_key();
+        setbacks::record(context, key, Setback::RenewalFailed, &error.to_string(), clock());
+        let _ = generation::advance(context);
+    }
+}

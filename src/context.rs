@@ -1,0 +1,172 @@
+//! Everything ambient, read once: the environment, the directory, the home, the time, the terminals.
+
+use crate::core::timestamp::Timestamp;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors only.
+    Quiet,
+    #[default]
+    Normal,
+    /// Each step, in a sentence.
+    Verbose,
+}
+
+/// The world a command runs in.
+#[derive(Debug)]
+pub(crate) struct Context {
+    environment: HashMap<OsString, OsString>,
+    /// The directory as the shell sees it: `$PWD` with its symlinks where that is true, so that we walk up the
+    /// same way as the shell does.
+    pub(crate) directory: PathBuf,
+    home: Option<PathBuf>,
+    pub(crate) now: Timestamp,
+    pub(crate) uid: u32,
+    pub(crate) stdin_is_terminal: bool,
+    pub(crate) stderr_is_terminal: bool,
+    pub(crate) verbosity: Verbosity,
+    /// Whether stderr gets colours.
+    pub(crate) color: bool,
+}
+
+impl Context {
+    pub(crate) fn new() -> Self {
+        let environment: HashMap<OsString, OsString> = std::env::vars_os().collect();
+        let physical = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let logical = environment
+            .get(OsStr::new("PWD"))
+            .map(PathBuf::from)
+            .filter(|pwd| pwd.is_absolute() && same_file(pwd, Path::new(".")));
+        let stderr_is_terminal = std::io::stderr().is_terminal();
+        Self {
+            directory: logical.unwrap_or(physical),
+            home: std::env::home_dir().filter(|home| home.is_absolute()),
+            now: clock(),
+            uid: rustix::process::getuid().as_raw(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stderr_is_terminal,
+            verbosity: Verbosity::default(),
+            color: false,
+            environment,
+        }
+    }
+
+    /// A variable's value as it stands.
+    pub(crate) fn var_os(&self, name: &str) -> Option<OsString> {
+        self.environment.get(OsStr::new(name)).cloned()
+    }
+
+    /// A variable's value if it is set, not empty and text.
+    pub(crate) fn var(&self, name: &str) -> Option<&str> {
+        self.environment.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn home(&self) -> Result<&Path> {
+        self.home.as_deref().ok_or(Error::NoHome)
+    }
+
+    /// `$XDG_CONFIG_HOME/awsdir/config`.
+    pub(crate) fn settings_file(&self) -> Result<PathBuf> {
+        Ok(self.xdg("XDG_CONFIG_HOME", ".config")?.join("awsdir/config"))
+    }
+
+    /// `$XDG_STATE_HOME/awsdir`: trust, locks and what shells watch.
+    pub(crate) fn state_directory(&self) -> Result<PathBuf> {
+        Ok(self.xdg("XDG_STATE_HOME", ".local/state")?.join("awsdir"))
+    }
+
+    fn xdg(&self, variable: &str, default: &str) -> Result<PathBuf> {
+        match self.var_os(variable).map(PathBuf::from) {
+            Some(path) if path.is_absolute() => Ok(path),
+            _ => Ok(self.home()?.join(default)),
+        }
+    }
+
+    /// `AWS_CONFIG_FILE`, else `~/.aws/config`.
+    pub(crate) fn aws_config_file(&self) -> Result<PathBuf> {
+        self.aws_file("AWS_CONFIG_FILE", ".aws/config")
+    }
+
+    /// `AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`.
+    pub(crate) fn aws_credentials_file(&self) -> Result<PathBuf> {
+        self.aws_file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
+    }
+
+    fn aws_file(&self, variable: &str, default: &str) -> Result<PathBuf> {
+        match self.var_os(variable).filter(|value| !value.is_empty()) {
+            None => Ok(self.home()?.join(default)),
+            Some(value) => self.expand(Path::new(&value)),
+        }
+    }
+
+    /// `~/x` as a path in the home directory; anything else as it is.
+    pub(crate) fn expand(&self, path: &Path) -> Result<PathBuf> {
+        match path.strip_prefix("~") {
+            Ok(rest) => Ok(self.home()?.join(rest)),
+            Err(_) => Ok(path.to_owned()),
+        }
+    }
+
+    /// Whether somebody is there to sign in: a terminal to read our words on, and none of the marks of a shell
+    /// that a machine runs for itself.
+    pub(crate) fn person_present(&self) -> bool {
+        /// Set by CI systems, by editors that start a shell to read its environment, and by coding agents.
+        const MACHINES: [&str; 9] = [
+            "CI",
+            "VSCODE_RESOLVING_ENVIRONMENT",
+            "INTELLIJ_ENVIRONMENT_READER",
+            "ZED_ENVIRONMENT_READER",
+            "CLAUDECODE",
+            "CURSOR_AGENT",
+            "GEMINI_CLI",
+            "CODEX_SANDBOX",
+            "AI_AGENT",
+        ];
+        let machine = MACHINES.iter().any(|name| self.var(name).is_some_and(|value| value != "false" && value != "0"));
+        self.stderr_is_terminal && !machine && self.var("TERM") != Some("dumb")
+    }
+
+    /// Says something on stderr, unless `--quiet`.
+    pub(crate) fn say(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            eprint_line(text);
+        }
+    }
+
+    /// Says a step on stderr if `--verbose`.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            eprint_line(&format!("awsdir: {text}"));
+        }
+    }
+}
+
+/// The time now. Commands use [`Context::now`]; only code that waits in between asks again.
+pub(crate) fn clock() -> Timestamp {
+    let seconds = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    };
+    Timestamp::from_epoch(seconds)
+}
+
+/// Writes a line to stderr; a closed stderr is nobody's failure.
+pub(crate) fn eprint_line(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.metadata(), b.metadata()) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}

@@ -1,0 +1,291 @@
+//! The grammar of `.awsprofile` (design section 4). Data only: nothing in it is executed or expanded.
+
+use super::profile::is_name_character;
+use std::fmt;
+
+/// The name looked for in each directory.
+pub(crate) const FILE_NAME: &str = ".awsprofile";
+
+/// Bytes that a dotfile may have at most; the shells read no more than that.
+pub(crate) const MAX_BYTES: usize = 4096;
+
+/// What a directory asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dotfile {
+    pub(crate) profile: String,
+    /// Wins over the profile's own region.
+    pub(crate) region: Option<String>,
+    pub(crate) credentials: Option<CredentialsMode>,
+    pub(crate) login: Option<LoginMode>,
+}
+
+/// Which variables carry the role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialsMode {
+    /// Role credentials beside `AWS_PROFILE`.
+    Env,
+    /// `AWS_PROFILE` and the region only; the SDKs find the role credentials themselves.
+    None,
+    /// Role credentials without `AWS_PROFILE`; `AWS_SSO_PROFILE` names it for prompts.
+    Only,
+}
+
+impl CredentialsMode {
+    pub(crate) const WORDS: &str = "`env`, `none` or `only`";
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "env" => Some(Self::Env),
+            "none" => Some(Self::None),
+            "only" => Some(Self::Only),
+            _ => None,
+        }
+    }
+}
+
+/// What a stale session does in an interactive shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoginMode {
+    Auto,
+    Ask,
+    Never,
+}
+
+impl LoginMode {
+    pub(crate) const WORDS: &str = "`auto`, `ask` or `never`";
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "ask" => Some(Self::Ask),
+            "never" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
+
+/// Why a dotfile is not one, and where (both counted from 1; columns in characters).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DotfileError {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) problem: String,
+}
+
+impl fmt::Display for DotfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.problem)
+    }
+}
+
+fn error<T>(line: usize, column: usize, problem: impl Into<String>) -> Result<T, DotfileError> {
+    Err(DotfileError { line, column, problem: problem.into() })
+}
+
+/// Reads a dotfile's bytes. Pass all of it, or at least one byte more than [`MAX_BYTES`].
+pub(crate) fn parse(bytes: &[u8]) -> Result<Dotfile, DotfileError> {
+    if bytes.len() > MAX_BYTES {
+        return error(1, 1, format!("it is larger than {MAX_BYTES} bytes"));
+    }
+    let text = decode(bytes)?;
+    let lines: Vec<(usize, &str)> = text
+        .split('\n')
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.strip_suffix('\r').unwrap_or(line)))
+        .collect();
+    for (number, line) in &lines {
+        let control = |c: char| c.is_control() && c != '\t';
+        if let Some(column) = line.chars().position(control) {
+            return error(*number, column + 1, "a control character");
+        }
+    }
+    let mut statements = lines.iter().copied().filter(|(_, line)| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with(['#', ';'])
+    });
+    let Some((number, first)) = statements.next() else {
+        return error(1, 1, "it names no profile");
+    };
+    if !first.contains('=') {
+        let dotfile = Dotfile { profile: name(number, first, 0)?, region: None, credentials: None, login: None };
+        return match statements.next() {
+            None => Ok(dotfile),
+            Some((number, line)) => {
+                error(number, column_of(line), "a second line after the bare name of a profile; use `key = value`")
+            }
+        };
+    }
+    key_form(std::iter::once((number, first)).chain(statements))
+}
+
+fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Dotfile, DotfileError> {
+    let (mut profile, mut region, mut credentials, mut login) = (None, None, None, None);
+    let mut last = 1;
+    for (number, line) in statements {
+        last = number;
+        let Some((key, value)) = line.split_once('=') else {
+            return error(number, column_of(line), format!("`{}` has no `=`", line.trim()));
+        };
+        let value_at = key.len() + 1;
+        let column = |at: usize| line[..at].chars().count() + 1;
+        let value_column = column(value_at + value.len() - value.trim_start().len());
+        let word = value.trim();
+        let duplicate = match key.trim() {
+            "profile" => profile.replace(name(number, line, value_at)?).is_some(),
+            "region" => region.replace(region_name(number, value_column, word)?).is_some(),
+            "credentials" => match CredentialsMode::parse(word) {
+                Some(mode) => credentials.replace(mode).is_some(),
+                None => return not_one_of(number, value_column, "credentials", word, CredentialsMode::WORDS),
+            },
+            "login" => match LoginMode::parse(word) {
+                Some(mode) => login.replace(mode).is_some(),
+                None => return not_one_of(number, value_column, "login", word, LoginMode::WORDS),
+            },
+            other => {
+                return error(
+                    number,
+                    column_of(line),
+                    format!("unknown key `{other}`; the keys are `profile`, `region`, `credentials` and `login`"),
+                );
+            }
+        };
+        if duplicate {
+            return error(number, column_of(line), format!("`{}` is given twice", key.trim()));
+        }
+    }
+    match profile {
+        Some(profile) => Ok(Dotfile { profile, region, credentials, login }),
+        None => error(last, 1, "it has no `profile`"),
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<&str, DotfileError> {
+    std::str::from_utf8(bytes).or_else(|e| {
+        let good = std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default();
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        error(line, column, "a byte that is not UTF-8")
+    })
+}
+
+/// The profile's name in `line` from byte `from` on.
+fn name(number: usize, line: &str, from: usize) -> Result<String, DotfileError> {
+    let value = line[from..].trim();
+    let start = line[..from].chars().count() + column_of(&line[from..]);
+    if value.is_empty() {
+        return error(number, start, "the profile's name is empty");
+    }
+    match value.chars().position(|c| !is_name_character(c)) {
+        None => Ok(value.to_owned()),
+        Some(at) => error(
+            number,
+            start + at,
+            format!(
+                "`{}` cannot be in the name of a profile",
+                value.chars().nth(at).unwrap_or_default().escape_debug()
+            ),
+        ),
+    }
+}
+
+fn region_name(number: usize, column: usize, word: &str) -> Result<String, DotfileError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if word.is_empty() || !word.chars().all(fits) {
+        return error(number, column, format!("`{word}` is not the name of a region"));
+    }
+    Ok(word.to_owned())
+}
+
+fn not_one_of<T>(number: usize, column: usize, key: &str, word: &str, words: &str) -> Result<T, DotfileError> {
+    error(number, column, format!("`{key}` is {words}, not `{word}`"))
+}
+
+/// The column of the first character that is not blank.
+fn column_of(line: &str) -> usize {
+    line.chars().take_while(|c| c.is_whitespace()).count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bare(profile: &str) -> Dotfile {
+        Dotfile { profile: profile.into(), region: None, credentials: None, login: None }
+    }
+
+    #[test]
+    fn both_forms() {
+        for text in ["read-only", "read-only\n", "  read-only \r\n", "# why\n\nread-only\n; end", "profile=read-only"] {
+            assert_eq!(parse(text.as_bytes()), Ok(bare("read-only")), "{text:?}");
+        }
+        let text =
+            "profile = a/b.c@d:e+f_g%h\r\n# note\r\nregion=us-gov-west-1\r\ncredentials = only\r\nlogin\t=\tnever\r\n";
+        assert_eq!(
+            parse(text.as_bytes()),
+            Ok(Dotfile {
+                profile: "a/b.c@d:e+f_g%h".into(),
+                region: Some("us-gov-west-1".into()),
+                credentials: Some(CredentialsMode::Only),
+                login: Some(LoginMode::Never),
+            })
+        );
+    }
+
+    #[test]
+    fn errors_say_where_and_what() {
+        let cases: [(&[u8], &str); 19] = [
+            (b"", "line 1, column 1: it names no profile"),
+            (b"# only a comment\n", "line 1, column 1: it names no profile"),
+            (b"a b", "line 1, column 2: ` ` cannot be in the name of a profile"),
+            (b"$(touch x)", "line 1, column 1: `$` cannot be in the name of a profile"),
+            (b"a\nb", "line 2, column 1: a second line after the bare name of a profile; use `key = value`"),
+            (
+                b"a\nregion = us-east-1",
+                "line 2, column 1: a second line after the bare name of a profile; use `key = value`",
+            ),
+            (b"region = us-east-1", "line 1, column 1: it has no `profile`"),
+            (b"profile =", "line 1, column 10: the profile's name is empty"),
+            (b"profile = a\n\n profile = b", "line 3, column 2: `profile` is given twice"),
+            (
+                b"profile = a\nendpoint_url = http://x",
+                "line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`",
+            ),
+            (
+                b"Profile = a",
+                "line 1, column 1: unknown key `Profile`; the keys are `profile`, `region`, `credentials` and `login`",
+            ),
+            (b"profile = a\nregion", "line 2, column 1: `region` has no `="),
+            (b"profile = a\nregion = US East", "line 2, column 10: `US East` is not the name of a region"),
+            (
+                b"profile = a\ncredentials = all",
+                "line 2, column 15: `credentials` is `env`, `none` or `only`, not `all`",
+            ),
+            (b"profile = a\nlogin = ", "line 2, column 9: `login` is `auto`, `ask` or `never`, not ``"),
+            (b"profile = a # prod", "line 1, column 12: ` ` cannot be in the name of a profile"),
+            (b"read\x1b[31m-only", "line 1, column 5: a control character"),
+            (b"read\0only", "line 1, column 5: a control character"),
+            (b"x\n\xc3\xa9\xff", "line 2, column 2: a byte that is not UTF-8"),
+        ];
+        for (bytes, expected) in cases {
+            let shown = parse(bytes).unwrap_err().to_string();
+            assert!(shown.starts_with(expected), "{}: {shown}", bytes.escape_ascii());
+        }
+        assert_eq!(parse(&[b'a'; MAX_BYTES + 1]).unwrap_err().problem, "it is larger than 4096 bytes");
+        assert!(parse(&[b'a'; MAX_BYTES]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_yields_only_plain_names(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(dotfile) = parse(&bytes) {
+                prop_assert!(dotfile.profile.chars().all(is_name_character));
+            }
+        }
+
+        #[test]
+        fn near_misses_never_panic(text in "(profile|region|login|credentials|x|é| |\t|=|#|;|\n|\r|env|a){0,20}") {
+            let _ = parse(text.as_bytes());
+        }
+    }
+}

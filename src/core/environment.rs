@@ -1,0 +1,362 @@
+//! Which variables carry a role, which must not stand beside them, and the mark that says they are ours
+//! (design section 5).
+
+use super::credentials::RoleCredentials;
+use super::dotfile::CredentialsMode;
+use sha2::{Digest, Sha256};
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Every variable that the hook sets or unsets, in the order of the lists in `shell/`.
+pub(crate) const MANAGED: [&str; 16] = [
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SSO_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SECURITY_TOKEN",
+    "AWS_VAULT",
+    "AWSUME_PROFILE",
+    "AWSU_PROFILE",
+    "AWSUME_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AWSDIR",
+];
+
+/// The variables that decide who we are to AWS, of which the mark holds a digest.
+const IDENTITY: [&str; 6] = [
+    "AWS_PROFILE",
+    "AWS_SSO_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+];
+
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than
+/// [`MANAGED`]: other providers that some SDK tries before or after the environment (`protocol.md` 6 to 8).
+const FOREIGN: [&str; 13] = [
+    "AWS_EB_PROFILE",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_ACCOUNT_ID",
+    "AWS_SSO_SESSION_EXPIRATION",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CREDENTIAL_FILE",
+];
+
+/// One change of the environment.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) name: &'static str,
+    /// `None` unsets: an empty `AWS_PROFILE` breaks the AWS CLI and boto3.
+    pub(crate) value: Option<OsString>,
+}
+
+impl Assignment {
+    fn set(name: &'static str, value: impl Into<OsString>) -> Self {
+        Self { name, value: Some(value.into()) }
+    }
+
+    fn unset(name: &'static str) -> Self {
+        Self { name, value: None }
+    }
+}
+
+/// What a directory or a child process is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Role<'a> {
+    pub(crate) profile: &'a str,
+    pub(crate) region: Option<&'a str>,
+    /// `None` where there are none (sign-in needed) or none are wanted.
+    pub(crate) credentials: Option<&'a RoleCredentials>,
+    /// For the mark.
+    pub(crate) uid: u32,
+}
+
+/// The changes that put `role` in force in a shell: the table of design section 5.
+pub(crate) fn activate(role: Role<'_>, mode: CredentialsMode, dotfile: &OsStr) -> Vec<Assignment> {
+    let profile_variable = match mode {
+        CredentialsMode::Env | CredentialsMode::None => "AWS_PROFILE",
+        CredentialsMode::Only => "AWS_SSO_PROFILE",
+    };
+    let credentials = role.credentials.filter(|_| mode != CredentialsMode::None);
+    let role = Role { credentials, ..role };
+    assignments(role, profile_variable, &MANAGED, Some(dotfile))
+}
+
+/// The changes that make an inherited environment that of a child of `with-aws` (design section 8).
+pub(crate) fn for_child(role: Role<'_>) -> Vec<Assignment> {
+    let names: Vec<&'static str> = MANAGED.into_iter().chain(FOREIGN).collect();
+    assignments(role, "AWS_SSO_PROFILE", &names, None)
+}
+
+fn assignments(
+    role: Role<'_>,
+    profile_variable: &'static str,
+    names: &[&'static str],
+    dotfile: Option<&OsStr>,
+) -> Vec<Assignment> {
+    let mut all: Vec<Assignment> =
+        names.iter().filter(|name| !REGIONS.contains(name)).map(|name| Assignment::unset(name)).collect();
+    let mut set = |name: &'static str, value: OsString| {
+        all.retain(|assignment| assignment.name != name);
+        all.push(Assignment::set(name, value));
+    };
+    set(profile_variable, role.profile.into());
+    if let Some(region) = role.region {
+        for name in REGIONS {
+            set(name, region.into());
+        }
+    }
+    if let Some(credentials) = role.credentials {
+        set("AWS_ACCESS_KEY_ID", credentials.access_key_id.clone().into());
+        set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose().into());
+        set("AWS_SESSION_TOKEN", credentials.session_token.expose().into());
+        set("AWS_CREDENTIAL_EXPIRATION", credentials.expires_at.to_string().into());
+    }
+    let digest = digest(|name| {
+        all.iter().find(|assignment| assignment.name == name).and_then(|assignment| assignment.value.clone())
+    });
+    let mark = Mark {
+        uid: role.uid,
+        digest,
+        region: role.region.map(str::to_owned),
+        profile: role.profile.to_owned(),
+        dotfile: dotfile.map(OsStr::to_os_string),
+    };
+    all.retain(|assignment| assignment.name != "AWSDIR");
+    all.push(Assignment::set("AWSDIR", mark.format()));
+    all
+}
+
+/// The first 64 bits of a SHA-256 over the identity variables, so that values changed since are told from ours.
+fn digest(value: impl Fn(&str) -> Option<OsString>) -> String {
+    let mut hash = Sha256::new();
+    for name in IDENTITY {
+        hash.update(name);
+        if let Some(value) = value(name) {
+            hash.update(b"=");
+            hash.update(value.as_bytes());
+        }
+        hash.update(b"\0");
+    }
+    hash.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The exported variable `AWSDIR`: what is in force, for children and nested shells; never a secret.
+///
+/// `1 UID DIGEST REGION PROFILE[ DOTFILE]`, blank separated, `-` for no region. Without a dotfile it marks a
+/// child of `with-aws`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    uid: u32,
+    digest: String,
+    region: Option<String>,
+    pub(crate) profile: String,
+    /// The path last: it may hold any byte, blanks included.
+    pub(crate) dotfile: Option<OsString>,
+}
+
+impl Mark {
+    const VERSION: &str = "1";
+
+    fn format(&self) -> OsString {
+        let region = self.region.as_deref().unwrap_or("-");
+        let mut text =
+            OsString::from(format!("{} {} {} {region} {}", Self::VERSION, self.uid, self.digest, self.profile));
+        if let Some(dotfile) = &self.dotfile {
+            text.push(" ");
+            text.push(dotfile);
+        }
+        text
+    }
+
+    /// Reads the mark in an environment if it is true there: ours by version, of user `uid`, and the identity
+    /// variables are as we set them. Otherwise nothing of ours is loaded.
+    pub(crate) fn in_force(uid: u32, value: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let text = value("AWSDIR")?;
+        let mut fields = text.as_bytes().splitn(6, |byte| *byte == b' ');
+        let mut word = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
+        if word()? != Self::VERSION || word()?.parse() != Ok(uid) || word()? != digest(&value) {
+            return None;
+        }
+        let region = word().filter(|region| *region != "-").map(str::to_owned);
+        let profile = word()?.to_owned();
+        let dotfile = fields.next().map(|path| OsString::from_vec(path.to_vec()));
+        Some(Self { uid, digest: digest(&value), region, profile, dotfile })
+    }
+
+    /// The variables in an environment that this mark says are ours, so that what stood there before us is
+    /// "unset". A region that was changed by hand since is not ours any more.
+    pub(crate) fn inherited(&self, value: impl Fn(&str) -> Option<OsString>) -> Vec<&'static str> {
+        let ours = |name: &&str| match value(name) {
+            Some(now) if REGIONS.contains(name) => self.region.as_deref().is_some_and(|region| now == region),
+            Some(_) => IDENTITY.contains(name) || *name == "AWSDIR",
+            None => false,
+        };
+        MANAGED.into_iter().filter(ours).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::credentials::Secret;
+    use crate::core::timestamp::Timestamp;
+    use std::collections::BTreeMap;
+
+    fn credentials() -> RoleCredentials {
+        RoleCredentials {
+            access_key_id: "ASIAEXAMPLE".into(),
+            secret_access_key: Secret::new("secret"),
+            session_token: Secret::new("token"),
+            expires_at: Timestamp::from_epoch(1_795_366_800),
+        }
+    }
+
+    fn role(credentials: Option<&RoleCredentials>) -> Role<'_> {
+        Role { profile: "ro", region: Some("eu-west-1"), credentials, uid: 7 }
+    }
+
+    type Environment = BTreeMap<&'static str, OsString>;
+
+    fn apply(changes: &[Assignment], environment: &mut Environment) {
+        for change in changes {
+            match &change.value {
+                Some(value) => environment.insert(change.name, value.clone()),
+                None => environment.remove(change.name),
+            };
+        }
+    }
+
+    fn shown(environment: &Environment) -> Vec<String> {
+        environment
+            .iter()
+            .filter(|(name, _)| **name != "AWSDIR")
+            .map(|(name, value)| format!("{name}={}", value.display()))
+            .collect()
+    }
+
+    #[test]
+    fn each_mode_sets_and_unsets_its_row_of_the_table() {
+        let credentials = credentials();
+        let keys = [
+            "AWS_ACCESS_KEY_ID=ASIAEXAMPLE",
+            "AWS_CREDENTIAL_EXPIRATION=2026-11-22T17:00:00Z",
+            "AWS_DEFAULT_REGION=eu-west-1",
+        ];
+        let secrets = ["AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token"];
+        let fresh = [&keys[..], &["AWS_PROFILE=ro", "AWS_REGION=eu-west-1"], &secrets].concat();
+        let only = [&keys[..], &["AWS_REGION=eu-west-1", secrets[0], secrets[1], "AWS_SSO_PROFILE=ro"]].concat();
+        let bare = vec!["AWS_DEFAULT_REGION=eu-west-1", "AWS_PROFILE=ro", "AWS_REGION=eu-west-1"];
+        let table = [
+            (CredentialsMode::Env, true, &fresh),
+            (CredentialsMode::Env, false, &bare),
+            (CredentialsMode::None, true, &bare),
+            (CredentialsMode::Only, true, &only),
+        ];
+        for (mode, with_credentials, expected) in table {
+            let mut environment: Environment = MANAGED.into_iter().map(|name| (name, "theirs".into())).collect();
+            let credentials = with_credentials.then_some(&credentials);
+            apply(&activate(role(credentials), mode, OsStr::new("/p/.awsprofile")), &mut environment);
+            assert_eq!(shown(&environment), *expected, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_region_leaves_theirs() {
+        let mut environment = Environment::from([("AWS_REGION", "us-east-1".into())]);
+        let role = Role { region: None, ..role(None) };
+        apply(&activate(role, CredentialsMode::Env, OsStr::new("/p")), &mut environment);
+        assert_eq!(shown(&environment), ["AWS_PROFILE=ro", "AWS_REGION=us-east-1"]);
+    }
+
+    #[test]
+    fn a_child_gets_the_role_and_no_other_way_to_one() {
+        let credentials = credentials();
+        let mut environment: Environment =
+            MANAGED.into_iter().chain(FOREIGN).map(|name| (name, "theirs".into())).collect();
+        apply(&for_child(role(Some(&credentials))), &mut environment);
+        assert_eq!(
+            shown(&environment),
+            [
+                "AWS_ACCESS_KEY_ID=ASIAEXAMPLE",
+                "AWS_CREDENTIAL_EXPIRATION=2026-11-22T17:00:00Z",
+                "AWS_DEFAULT_REGION=eu-west-1",
+                "AWS_REGION=eu-west-1",
+                "AWS_SECRET_ACCESS_KEY=secret",
+                "AWS_SESSION_TOKEN=token",
+                "AWS_SSO_PROFILE=ro",
+            ]
+        );
+        let mark = Mark::in_force(7, |name| environment.get(name).cloned()).unwrap();
+        assert_eq!((mark.profile.as_str(), mark.dotfile), ("ro", None));
+    }
+
+    #[test]
+    fn the_mark_holds_only_where_nothing_was_changed() {
+        let credentials = credentials();
+        let mut environment = Environment::new();
+        let path = OsString::from_vec(b"/a b/\xff/.awsprofile".to_vec());
+        apply(&activate(role(Some(&credentials)), CredentialsMode::Env, &path), &mut environment);
+        let read = |uid, environment: &Environment| Mark::in_force(uid, |name| environment.get(name).cloned());
+
+        let mark = read(7, &environment).unwrap();
+        assert_eq!(mark.dotfile.as_deref(), Some(path.as_os_str()));
+        assert_eq!(
+            mark.inherited(|name| environment.get(name).cloned()),
+            [
+                "AWS_PROFILE",
+                "AWS_REGION",
+                "AWS_DEFAULT_REGION",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_SECRET_ACCESS_KEY",
+                "AWS_SESSION_TOKEN",
+                "AWS_CREDENTIAL_EXPIRATION",
+                "AWSDIR"
+            ]
+        );
+        assert_eq!(read(8, &environment), None, "another user's");
+
+        let mut moved = environment.clone();
+        moved.insert("AWS_REGION", "us-east-1".into());
+        let inherited = read(7, &moved).unwrap().inherited(|name| moved.get(name).cloned());
+        assert!(!inherited.contains(&"AWS_REGION") && inherited.contains(&"AWS_DEFAULT_REGION"));
+
+        for name in IDENTITY {
+            let mut changed = environment.clone();
+            changed.insert(name, "changed".into());
+            assert_eq!(read(7, &changed), None, "{name} changed");
+        }
+        environment.remove("AWS_SESSION_TOKEN");
+        assert_eq!(read(7, &environment), None, "one removed");
+        environment.insert("AWSDIR", "garbage".into());
+        assert_eq!(read(7, &environment), None);
+    }
+
+    #[test]
+    fn the_mark_holds_no_secret() {
+        let credentials = credentials();
+        let changes = activate(role(Some(&credentials)), CredentialsMode::Env, OsStr::new("/p"));
+        let mark = changes.iter().find(|change| change.name == "AWSDIR").unwrap().value.clone().unwrap();
+        let mark = mark.to_str().unwrap();
+        assert!(!mark.contains("secret") && !mark.contains("token") && !mark.contains("ASIA"), "{mark}");
+    }
+}

@@ -1,0 +1,201 @@
+//! Every failure: what it says, the exit code it gives, the command that mends it (design section 9).
+
+use crate::core::dotfile::DotfileError;
+use crate::core::profile::ProfileProblem;
+use crate::core::{near, timestamp::Timestamp};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Paths and names are shown in backticks; what a person can paste stands in [`Error::hint`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    // 1: could not do it here
+    #[error("could not {verb} `{}`", path.display())]
+    File { verb: &'static str, path: PathBuf, source: io::Error },
+    #[error("could not write to standard output")]
+    Stdout(#[source] io::Error),
+    #[error("the home directory is not known: `HOME` is not set")]
+    NoHome,
+    #[error("could not {doing}")]
+    System { doing: &'static str, source: io::Error },
+    #[error("`{}` already exists and is not a dotfile: {error}", path.display())]
+    WouldOverwrite { path: PathBuf, error: DotfileError },
+
+    // 3: configuration
+    #[error("`{}`, line {line}: {problem}", path.display())]
+    Config { path: PathBuf, line: usize, problem: String },
+    #[error("`{name}` in the environment: {problem}")]
+    Variable { name: String, problem: String },
+    #[error("there is no profile `{name}` in `{}`{}", path.display(), did_you_mean(near))]
+    UnknownProfile { name: String, path: PathBuf, near: Vec<String> },
+    #[error("there is no sso-session `{name}` in `{}`{}", path.display(), did_you_mean(near))]
+    UnknownSession { name: String, path: PathBuf, near: Vec<String> },
+    #[error("`{}`, line {line}: {problem}", path.display())]
+    Profile { path: PathBuf, line: usize, problem: ProfileProblem },
+    #[error("profile `{profile}` does not sign in through IAM Identity Center")]
+    NotSso { profile: String },
+    #[error("nothing says which profile: no `.awsprofile` here or above, and `AWS_PROFILE` is not set")]
+    NoProfile,
+    #[error("nothing says which sso-session: no profile is in force here, and there are {count} of them")]
+    NoSession { count: usize },
+    #[error("`{}`, {error}", path.display())]
+    Dotfile { path: PathBuf, error: DotfileError },
+    #[error("there is no `.awsprofile` in or above `{}`", directory.display())]
+    NoDotfile { directory: PathBuf },
+    #[error("`{}` is refused: {why}", path.display())]
+    DotfileRefused { path: PathBuf, why: &'static str },
+    #[error("`{}` is not allowed; it selects {selects}", path.display())]
+    NotAllowed { path: PathBuf, profile: String, selects: String },
+
+    // 4: a person is needed, or has said no
+    #[error("sign-in needed: {}{}", session_of(session, profile.as_deref()), because(why))]
+    SignInNeeded { session: String, profile: Option<String>, why: String },
+    #[error("the sign-in to `{session}` was {how}")]
+    SignInRefused { session: String, how: &'static str },
+    #[error("nobody finished the sign-in to `{session}` within {} s", seconds)]
+    SignInTimedOut { session: String, seconds: u64 },
+    #[error("permission set `{role_name}` in account {account_id} is not granted to you{}", because(message))]
+    NotGranted { account_id: String, role_name: String, message: String },
+
+    // 5: service
+    #[error("could not reach `{endpoint}`")]
+    Unreachable { endpoint: String, cause: String },
+    #[error("AWS is throttling {operation}")]
+    Throttled { operation: &'static str },
+    #[error("{operation} failed: {message}{}", request(request_id.as_deref()))]
+    Service { operation: &'static str, message: String, request_id: Option<String> },
+    #[error("{operation} took longer than {seconds} s")]
+    TooSlow { operation: &'static str, seconds: u64 },
+    #[error("gave up waiting for {what}, held by process {pid} since {since}")]
+    Busy { what: String, pid: u32, since: Timestamp },
+
+    // 126, 127: the command of `exec`
+    #[error("`{}` is not executable", command.display())]
+    NotExecutable { command: OsString, source: Option<io::Error> },
+    #[error("`{}` is not on the PATH", command.display())]
+    NotFound { command: OsString },
+
+    // 130
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// The process's exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::File { .. } | Self::Stdout(_) | Self::NoHome | Self::System { .. } | Self::WouldOverwrite { .. } => 1,
+            Self::Config { .. }
+            | Self::Variable { .. }
+            | Self::UnknownProfile { .. }
+            | Self::UnknownSession { .. }
+            | Self::Profile { .. }
+            | Self::NotSso { .. }
+            | Self::NoProfile
+            | Self::NoSession { .. }
+            | Self::Dotfile { .. }
+            | Self::NoDotfile { .. }
+            | Self::DotfileRefused { .. }
+            | Self::NotAllowed { .. } => 3,
+            Self::SignInNeeded { .. }
+            | Self::SignInRefused { .. }
+            | Self::SignInTimedOut { .. }
+            | Self::NotGranted { .. } => 4,
+            Self::Unreachable { .. }
+            | Self::Throttled { .. }
+            | Self::Service { .. }
+            | Self::TooSlow { .. }
+            | Self::Busy { .. } => 5,
+            Self::NotExecutable { .. } => 126,
+            Self::NotFound { .. } => 127,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What lies beneath, where it adds anything.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::File { source, .. } | Self::Stdout(source) | Self::System { source, .. } => Some(source.to_string()),
+            Self::NotExecutable { source, .. } => source.as_ref().map(ToString::to_string),
+            Self::Unreachable { cause, .. } => Some(cause.clone()),
+            _ => None,
+        }
+    }
+
+    /// One command or edit that mends it, to be pasted or typed.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownProfile { near, .. } if near.is_empty() => "aws configure list-profiles".to_owned(),
+            Self::NotAllowed { path, .. } => format!("awsdir allow {}", pasteable(path)),
+            Self::DotfileRefused { path, .. } => format!("ls -l {}", pasteable(path)),
+            Self::NoProfile => "awsdir pin PROFILE".to_owned(),
+            Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
+            Self::NoSession { .. } => "awsdir login --session NAME".to_owned(),
+            Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
+            Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
+            Self::NotGranted { .. } => "aws sso list-account-roles --help".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// The command that signs in: by profile where one is known, else by sso-session.
+pub(crate) fn login_command(session: &str, profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!("awsdir login {profile}"),
+        None => format!("awsdir login --session {}", pasteable(std::path::Path::new(session))),
+    }
+}
+
+/// A path as one word of a POSIX shell's command line.
+pub(crate) fn pasteable(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+impl Error {
+    /// All of it in one line, for the hook and what runs under it.
+    pub(crate) fn in_one_line(&self) -> String {
+        let cause = self.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let hint = self.hint().map(|hint| format!("; run: {hint}")).unwrap_or_default();
+        format!("awsdir: {self}{cause}{hint}")
+    }
+}
+
+impl From<&Error> for ExitCode {
+    fn from(error: &Error) -> Self {
+        Self::from(error.code())
+    }
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    let names: Vec<&str> = near.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!("; did you mean {}?", near::alternatives(names)),
+    }
+}
+
+fn session_of(session: &str, profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!("the session `{session}` of profile `{profile}` is stale"),
+        None => format!("the session `{session}` is stale"),
+    }
+}
+
+fn because(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(" ({why})") }
+}
+
+fn request(id: Option<&str>) -> String {
+    id.map(|id| format!(" (request id {id})")).unwrap_or_default()
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

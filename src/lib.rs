@@ -1,0 +1,99 @@
+//! awsdir: cd into a project and have its AWS role; sign in once, for every shell.
+//!
+//! Parse → [`Context`] → command → exit code. This is the only place that prints an error. Both binaries start
+//! here; everything else is private.
+
+mod cli;
+mod commands;
+mod context;
+mod core;
+mod error;
+mod shell;
+mod sso;
+mod store;
+
+use clap::Parser as _;
+use context::{Context, Verbosity, eprint_line};
+use error::Error;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+/// Our own failure, where any other code could be the command's.
+const OWN_FAILURE: u8 = 125;
+
+/// The `awsdir` command.
+#[must_use]
+pub fn awsdir() -> ExitCode {
+    let is_exec =
+        std::env::args_os().skip(1).find(|word| word != "-q" && word != "-v").is_some_and(|word| word == "exec");
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_command_line(&error, if is_exec { OWN_FAILURE } else { 2 }),
+    };
+    let context = context(cli.global);
+    let of_exec = matches!(cli.command, cli::Command::Exec(_));
+    finish(&context, commands::run(&context, cli.command), of_exec)
+}
+
+/// The `with-aws` command.
+#[must_use]
+pub fn with_aws() -> ExitCode {
+    let cli = match cli::WithAws::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_command_line(&error, OWN_FAILURE),
+    };
+    let context = context(cli.global);
+    finish(&context, commands::exec::run(&context, &cli.exec), true)
+}
+
+fn context(global: cli::Global) -> Context {
+    let mut context = Context::new();
+    context.verbosity = match (global.quiet, global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    context.color = match global.color {
+        cli::Color::Always => true,
+        cli::Color::Never => false,
+        cli::Color::Auto => {
+            std::io::stderr().is_terminal() && context.var("NO_COLOR").is_none() && context.var("TERM") != Some("dumb")
+        }
+    };
+    context
+}
+
+/// Help and version are asked for and come on stdout with 0; anything else is a wrong command line.
+fn wrong_command_line(error: &clap::Error, code: u8) -> ExitCode {
+    // A closed pipe is nobody's failure.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(code) } else { ExitCode::SUCCESS }
+}
+
+fn finish(context: &Context, outcome: error::Result<ExitCode>, of_exec: bool) -> ExitCode {
+    match outcome {
+        Ok(code) => code,
+        Err(Error::Stdout(source)) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            report(context, &error);
+            match error.code() {
+                own @ 1..=5 if of_exec => {
+                    debug_assert!(own != 2, "clap reports wrong command lines");
+                    ExitCode::from(OWN_FAILURE)
+                }
+                code => ExitCode::from(code),
+            }
+        }
+    }
+}
+
+fn report(context: &Context, error: &Error) {
+    let (red, bold, plain) = if context.color { ("\x1b[31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    eprint_line(&format!("{red}awsdir:{plain} {error}"));
+    if let Some(cause) = error.cause() {
+        eprint_line(&format!("caused by: {cause}"));
+    }
+    if let Some(hint) = error.hint() {
+        eprint_line(&format!("hint: {bold}{hint}{plain}"));
+    }
+}

@@ -1,0 +1,5 @@
+//! `awsdir`.
+
+fn main() -> std::process::ExitCode {
+    awsdir::awsdir()
+}

@@ -1,0 +1,111 @@
+//! `awsdir export`: the formats of `aws configure export-credentials` (`protocol.md` 6), byte for byte for ordinary
+//! values; unlike there, any other value is quoted.
+
+use super::quote;
+use crate::core::credentials::RoleCredentials;
+use serde_json::json;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// JSON, as `credential_process` wants it
+    Process,
+    /// `export NAME=value`, for POSIX shells
+    Env,
+    /// `NAME=value`, for env files
+    EnvNoExport,
+    /// `set -gx NAME "value"`
+    Fish,
+    /// `$Env:NAME="value"`
+    Powershell,
+    /// `set NAME=value`
+    WindowsCmd,
+}
+
+/// The credentials in `format`, ending in a newline.
+pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> String {
+    let expiration = credentials.expires_at.with_numeric_offset();
+    if format == Format::Process {
+        let document = json!({
+            "Version": 1,
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret_access_key.expose(),
+            "SessionToken": credentials.session_token.expose(),
+            "Expiration": expiration,
+        });
+        return format!("{document:#}\n");
+    }
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()),
+        ("AWS_SESSION_TOKEN", credentials.session_token.expose()),
+        ("AWS_CREDENTIAL_EXPIRATION", &expiration),
+    ];
+    variables.iter().map(|(name, value)| line(name, value, format) + "\n").collect()
+}
+
+fn line(name: &str, value: &str, format: Format) -> String {
+    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+=:,@".contains(&byte));
+    match (format, plain) {
+        (Format::Env, true) => format!("export {name}={value}"),
+        (Format::Env, false) => format!("export {name}={}", quote::posix(value.as_bytes())),
+        (Format::Fish, true) => format!("set -gx {name} \"{value}\""),
+        (Format::Fish, false) => format!("set -gx {name} {}", quote::fish(value.as_bytes())),
+        (Format::Powershell, true) => format!("$Env:{name}=\"{value}\""),
+        (Format::Powershell, false) => format!("$Env:{name}={}", quote::powershell(value)),
+        (Format::WindowsCmd, true) => format!("set {name}={value}"),
+        // Quotes around the whole make `&|<>^` inert; `%` has no quoting in an interactive cmd.exe.
+        (Format::WindowsCmd, false) => format!("set \"{name}={value}\""),
+        // An env file has no quoting: docker takes what stands there.
+        (Format::EnvNoExport | Format::Process, _) => format!("{name}={value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::credentials::Secret;
+    use crate::core::timestamp::Timestamp;
+
+    fn exported(secret: &str, format: Format) -> String {
+        let credentials = RoleCredentials {
+            access_key_id: "ASIAFAKE".into(),
+            secret_access_key: Secret::new(secret),
+            session_token: Secret::new("t//k++=="),
+            expires_at: Timestamp::from_epoch(1_795_366_800),
+        };
+        export(&credentials, format)
+    }
+
+    #[test]
+    fn ordinary_values_look_as_the_aws_cli_prints_them() {
+        insta::assert_snapshot!(exported("s+/1", Format::Env), @r"
+        export AWS_ACCESS_KEY_ID=ASIAFAKE
+        export AWS_SECRET_ACCESS_KEY=s+/1
+        export AWS_SESSION_TOKEN=t//k++==
+        export AWS_CREDENTIAL_EXPIRATION=2026-11-22T17:00:00+00:00
+        ");
+        insta::assert_snapshot!(exported("s+/1", Format::Process), @r#"
+        {
+          "Version": 1,
+          "AccessKeyId": "ASIAFAKE",
+          "SecretAccessKey": "s+/1",
+          "SessionToken": "t//k++==",
+          "Expiration": "2026-11-22T17:00:00+00:00"
+        }
+        "#);
+        let second = |format| exported("s+/1", format).lines().nth(1).unwrap().to_owned();
+        assert_eq!(second(Format::EnvNoExport), "AWS_SECRET_ACCESS_KEY=s+/1");
+        assert_eq!(second(Format::Fish), "set -gx AWS_SECRET_ACCESS_KEY \"s+/1\"");
+        assert_eq!(second(Format::Powershell), "$Env:AWS_SECRET_ACCESS_KEY=\"s+/1\"");
+        assert_eq!(second(Format::WindowsCmd), "set AWS_SECRET_ACCESS_KEY=s+/1");
+    }
+
+    #[test]
+    fn anything_else_is_quoted() {
+        let second = |format| exported("a'b $(c)", format).lines().nth(1).unwrap().to_owned();
+        assert_eq!(second(Format::Env), r"export AWS_SECRET_ACCESS_KEY='a'\''b $(c)'");
+        assert_eq!(second(Format::Fish), r"set -gx AWS_SECRET_ACCESS_KEY 'a\'b $(c)'");
+        assert_eq!(second(Format::Powershell), "$Env:AWS_SECRET_ACCESS_KEY='a''b $(c)'");
+        assert_eq!(second(Format::WindowsCmd), "set \"AWS_SECRET_ACCESS_KEY=a'b $(c)\"");
+    }
+}

@@ -1,0 +1,165 @@
+//! One function per dialect. The result is one line of printable ASCII, so that nothing in a value can end a
+//! statement, whatever the locale of the shell that reads it.
+
+use std::fmt::Write as _;
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+/// For bash (3.2 and later) and zsh: single quotes; `$'…'` with octal escapes where a byte is not printable ASCII.
+/// `!` is inert within both, and so is everything else.
+pub(super) fn posix(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    if value.iter().all(|byte| is_plain(*byte)) {
+        text.push('\'');
+        for byte in value {
+            match byte {
+                b'\'' => text.push_str(r"'\''"),
+                byte => text.push(char::from(*byte)),
+            }
+        }
+    } else {
+        text.push_str("$'");
+        for byte in value {
+            match byte {
+                b'\'' | b'\\' => {
+                    text.push('\\');
+                    text.push(char::from(*byte));
+                }
+                byte if is_plain(*byte) => text.push(char::from(*byte)),
+                byte => {
+                    let _ = write!(text, "\\{byte:03o}");
+                }
+            }
+        }
+    }
+    text.push('\'');
+    text
+}
+
+/// For fish (3.4 and later): single quotes, in which only `\'` and `\\` are escapes; `\X..` outside of them for a byte
+/// that is not printable ASCII.
+pub(super) fn fish(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    text.push('\'');
+    for byte in value {
+        match byte {
+            b'\'' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(*byte));
+            }
+            byte if is_plain(*byte) => text.push(char::from(*byte)),
+            byte => {
+                let _ = write!(text, "'\\X{byte:02x}'");
+            }
+        }
+    }
+    text.push('\'');
+    text
+}
+
+/// For PowerShell: single quotes, doubled within.
+pub(super) fn powershell(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn forms() {
+        assert_eq!(posix(b""), "''");
+        assert_eq!(posix(b"it's $(x) `y` \\n !z"), r"'it'\''s $(x) `y` \n !z'");
+        assert_eq!(posix(b"a\n'\\\xff1"), r"$'a\012\'\\\3771'");
+        assert_eq!(fish(b"it's $(x) \\"), r"'it\'s $(x) \\'");
+        assert_eq!(fish(b"\xc3\xa9\n1"), r"''\Xc3''\Xa9''\X0a'1'");
+        assert_eq!(powershell("a'b$c"), "'a''b$c'");
+    }
+
+    /// Every byte but NUL, alone and beside characters that make escapes longer, and whole lines of trouble.
+    fn trouble() -> Vec<Vec<u8>> {
+        let mut values: Vec<Vec<u8>> = (1..=255u8).map(|byte| vec![byte]).collect();
+        values.extend((1..=255u8).map(|byte| vec![byte, b'7', b'a', b'\'', byte, b'f']));
+        values.push((1..=255).collect());
+        values.extend(
+            ["", "-n", "$(touch x)", "`id`", "${HOME}", "!!", "a\r\nb", "~", "*", "é€😀", "\u{85}\u{2028}", "\\", "'"]
+                .iter()
+                .map(|text| text.as_bytes().to_vec()),
+        );
+        values
+    }
+
+    /// Has the real shell evaluate assignments of `values` and report the bytes that `env` then sees.
+    fn round_trip(shell: &[&str], quote: fn(&[u8]) -> String, set: &str, values: &[Vec<u8>]) {
+        let mut script = String::new();
+        for (index, value) in values.iter().enumerate() {
+            script.push_str(&set.replace("NAME", &format!("V{index}")).replace("VALUE", &quote(value)));
+            script.push('\n');
+        }
+        assert!(script.is_ascii());
+        script.push_str("env -0\n");
+        for locale in ["C", "C.UTF-8"] {
+            let child = Command::new(shell[0])
+                .args(&shell[1..])
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("HOME", "/nonexistent")
+                .env("LC_ALL", locale)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn();
+            let Ok(mut child) = child else {
+                assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "{} is missing", shell[0]);
+                eprintln!("SKIPPED: {} is not installed", shell[0]);
+                return;
+            };
+            let mut stdin = child.stdin.take().unwrap();
+            let writer = std::thread::spawn({
+                let script = script.clone();
+                move || std::io::Write::write_all(&mut stdin, script.as_bytes())
+            });
+            let output = child.wait_with_output().unwrap();
+            writer.join().unwrap().unwrap();
+            for (index, value) in values.iter().enumerate() {
+                let name = format!("V{index}=");
+                let seen = output.stdout.split(|byte| *byte == 0).find_map(|line| line.strip_prefix(name.as_bytes()));
+                let shown = std::ffi::OsStr::from_bytes(value);
+                assert_eq!(seen, Some(value.as_slice()), "{} {locale} {shown:?}", shell[0]);
+            }
+        }
+    }
+
+    const BASH: &[&str] = &["bash", "--noprofile", "--norc"];
+    const ZSH: &[&str] = &["zsh", "-f"];
+    const FISH: &[&str] = &["fish", "--no-config"];
+
+    #[test]
+    fn every_byte_arrives_in_bash() {
+        round_trip(BASH, posix, "NAME=VALUE; \\export NAME", &trouble());
+    }
+
+    #[test]
+    fn every_byte_arrives_in_zsh() {
+        round_trip(ZSH, posix, "typeset -gx NAME=VALUE", &trouble());
+    }
+
+    #[test]
+    fn every_byte_arrives_in_fish() {
+        round_trip(FISH, fish, "set -gx NAME VALUE", &trouble());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn arbitrary_bytes_arrive(values in proptest::collection::vec(proptest::collection::vec(1u8..=255, 0..60), 1..40)) {
+            round_trip(BASH, posix, "NAME=VALUE; \\export NAME", &values);
+            round_trip(ZSH, posix, "typeset -gx NAME=VALUE", &values);
+            round_trip(FISH, fish, "set -gx NAME VALUE", &values);
+        }
+    }
+}

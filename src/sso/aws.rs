@@ -1,0 +1,313 @@
+//! The services at AWS, through the AWS SDKs. Retries are off: which request may be sent twice is a matter of the flow.
+
+use super::portal::{Client, DeviceAuthorization, Failure, Grant, IssuedToken, Portal};
+use crate::context::{self, Context};
+use crate::core::credentials::{Registration, RoleCredentials, Secret};
+use crate::core::profile::SsoSession;
+use crate::core::timestamp::Timestamp;
+use crate::error::{Error, Result};
+use crate::store::profiles::Endpoints;
+use aws_sdk_ssooidc::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_ssooidc::config::retry::RetryConfig;
+use aws_sdk_ssooidc::config::timeout::TimeoutConfig;
+use aws_sdk_ssooidc::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_ssooidc::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, Connector, tls};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The clients of one sso-session.
+pub(crate) struct Aws {
+    oidc: aws_sdk_ssooidc::Client,
+    sso: aws_sdk_sso::Client,
+    oidc_endpoint: String,
+    sso_endpoint: String,
+}
+
+impl Aws {
+    /// Clients for `session`, at AWS's endpoints for its region unless `endpoints` says otherwise.
+    pub(crate) async fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
+        let http = http_client(context)?;
+        let region = Region::new(session.region.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(4))
+            .operation_attempt_timeout(Duration::from_secs(15))
+            .build();
+        let mut oidc = aws_sdk_ssooidc::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(region.clone())
+            .http_client(http.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.clone());
+        let mut sso = aws_sdk_sso::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(region)
+            .http_client(http)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .allow_no_auth();
+        if let Some(url) = &endpoints.sso_oidc {
+            oidc = oidc.endpoint_url(url);
+        }
+        if let Some(url) = &endpoints.sso {
+            sso = sso.endpoint_url(url);
+        }
+        let oidc_endpoint = match &endpoints.sso_oidc {
+            Some(url) => url.clone(),
+            None => oidc_host(&session.region).await?,
+        };
+        Ok(Self {
+            oidc: aws_sdk_ssooidc::Client::from_conf(oidc.build()),
+            sso: aws_sdk_sso::Client::from_conf(sso.build()),
+            oidc_endpoint: oidc_endpoint.trim_end_matches('/').to_owned(),
+            sso_endpoint: endpoints.sso.clone().unwrap_or_else(|| format!("the portal in {}", session.region)),
+        })
+    }
+}
+
+/// The OIDC endpoint of a region by the SDK's own rules, which know every partition.
+async fn oidc_host(region: &str) -> Result<String> {
+    let unknown = |source| Error::System { doing: "find the OIDC endpoint of the sso-session's region", source };
+    let params = Params::builder()
+        .region(region)
+        .use_fips(false)
+        .use_dual_stack(false)
+        .build()
+        .map_err(|error| unknown(std::io::Error::other(error)))?;
+    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
+    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| unknown(std::io::Error::other(error)))
+}
+
+/// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
+fn http_client(context: &Context) -> Result<SharedHttpClient> {
+    let trust = match ca_bundle(context) {
+        Some(path) => {
+            let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path, source })?;
+            tls::TrustStore::empty().with_pem_certificate(pem)
+        }
+        None => tls::TrustStore::default(),
+    };
+    let tls_context = tls::TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| Error::System { doing: "set up TLS", source: std::io::Error::other(error) })?;
+    // The plain `build_https` knows no proxy.
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(tls_context.clone())
+            .build()
+    }))
+}
+
+/// The one file of root certificates: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
+/// distribution's bundle. Reading one file costs a fraction of the SDK's search through all of them.
+fn ca_bundle(context: &Context) -> Option<PathBuf> {
+    const BUNDLES: [&str; 5] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ];
+    let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| context.var(name)).map(PathBuf::from);
+    named.or_else(|| BUNDLES.iter().map(Path::new).find(|path| path.exists()).map(Path::to_owned))
+}
+
+const REDIRECT_URI: &str = "http://127.0.0.1/oauth/callback";
+
+impl Portal for Aws {
+    async fn register_client(&self, client: &Client) -> Result<Registration, Failure> {
+        let mut request = self.oidc.register_client().client_name(&client.name).client_type("public");
+        for scope in &client.scopes {
+            request = request.scopes(scope);
+        }
+        if let Some(issuer_url) = &client.issuer_url {
+            request = request
+                .grant_types("authorization_code")
+                .grant_types("refresh_token")
+                .redirect_uris(REDIRECT_URI)
+                .issuer_url(issuer_url);
+        }
+        let answer = request.send().await.map_err(|error| failure(&error, &self.oidc_endpoint))?;
+        Ok(Registration {
+            client_id: field(answer.client_id(), "clientId")?.to_owned(),
+            client_secret: Secret::new(field(answer.client_secret(), "clientSecret")?),
+            expires_at: Timestamp::from_epoch(answer.client_secret_expires_at()),
+        })
+    }
+
+    async fn start_device_authorization(
+        &self,
+        registration: &Registration,
+        start_url: &str,
+    ) -> Result<DeviceAuthorization, Failure> {
+        let answer = self
+            .oidc
+            .start_device_authorization()
+            .client_id(&registration.client_id)
+            .client_secret(registration.client_secret.expose())
+            .start_url(start_url)
+            .send()
+            .await
+            .map_err(|error| failure(&error, &self.oidc_endpoint))?;
+        let uri = field(answer.verification_uri(), "verificationUri")?;
+        let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        Ok(DeviceAuthorization {
+            device_code: Secret::new(field(answer.device_code(), "deviceCode")?),
+            user_code: field(answer.user_code(), "userCode")?.to_owned(),
+            verification_uri: uri.to_owned(),
+            verification_uri_complete: answer.verification_uri_complete().unwrap_or(uri).to_owned(),
+            expires_in: seconds(answer.expires_in()),
+            interval: seconds(if answer.interval() > 0 { answer.interval() } else { 5 }),
+        })
+    }
+
+    async fn create_token(&self, registration: &Registration, grant: Grant<'_>) -> Result<IssuedToken, Failure> {
+        let request = self
+            .oidc
+            .create_token()
+            .client_id(&registration.client_id)
+            .client_secret(registration.client_secret.expose());
+        let request = match grant {
+            Grant::AuthorizationCode { code, code_verifier, redirect_uri } => request
+                .grant_type("authorization_code")
+                .code(code.expose())
+                .code_verifier(code_verifier.expose())
+                .redirect_uri(redirect_uri),
+            Grant::DeviceCode(device_code) => {
+                request.grant_type("urn:ietf:params:oauth:grant-type:device_code").device_code(device_code.expose())
+            }
+            Grant::RefreshToken(refresh_token) => {
+                request.grant_type("refresh_token").refresh_token(refresh_token.expose())
+            }
+        };
+        let answer = request.send().await.map_err(|error| failure(&error, &self.oidc_endpoint))?;
+        Ok(IssuedToken {
+            access_token: Secret::new(field(answer.access_token(), "accessToken")?),
+            expires_in: i64::from(answer.expires_in()),
+            refresh_token: answer.refresh_token().filter(|token| !token.is_empty()).map(Secret::new),
+        })
+    }
+
+    async fn get_role_credentials(
+        &self,
+        access_token: &Secret,
+        account_id: &str,
+        role_name: &str,
+    ) -> Result<RoleCredentials, Failure> {
+        let answer = self
+            .sso
+            .get_role_credentials()
+            .access_token(access_token.expose())
+            .account_id(account_id)
+            .role_name(role_name)
+            .send()
+            .await
+            .map_err(|error| failure(&error, &self.sso_endpoint))?;
+        let credentials = field(answer.role_credentials(), "roleCredentials")?;
+        let expires_at = Timestamp::from_epoch(credentials.expiration().div_euclid(1000));
+        if expires_at <= context::clock() {
+            return Err(Failure::Other {
+                status: None,
+                message: format!("the role credentials had expired on arrival ({expires_at}); is the clock right?"),
+                request_id: None,
+            });
+        }
+        Ok(RoleCredentials {
+            access_key_id: field(credentials.access_key_id(), "accessKeyId")?.to_owned(),
+            secret_access_key: Secret::new(field(credentials.secret_access_key(), "secretAccessKey")?),
+            session_token: Secret::new(field(credentials.session_token(), "sessionToken")?),
+            expires_at,
+        })
+    }
+
+    async fn logout(&self, access_token: &Secret) -> Result<(), Failure> {
+        let request = self.sso.logout().access_token(access_token.expose());
+        request.send().await.map(drop).map_err(|error| failure(&error, &self.sso_endpoint))
+    }
+
+    fn oidc_endpoint(&self) -> &str {
+        &self.oidc_endpoint
+    }
+}
+
+fn field<T>(value: Option<T>, name: &str) -> Result<T, Failure> {
+    value.ok_or_else(|| Failure::Other {
+        status: None,
+        message: format!("the answer has no `{name}`"),
+        request_id: None,
+    })
+}
+
+/// What an SDK error means. The error's name comes in a header or in the body; OIDC bodies carry OAuth's own word too
+/// (`protocol.md` 3.6).
+fn failure<E>(error: &SdkError<E, HttpResponse>, endpoint: &str) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (metadata, response) = match error {
+        SdkError::ServiceError(inner) => (Some(inner.err().meta()), inner.raw()),
+        SdkError::ResponseError(inner) => (None, inner.raw()),
+        _ => return Failure::Unreachable { endpoint: endpoint.to_owned(), cause: innermost(error) },
+    };
+    let status = response.status().as_u16();
+    let body: serde_json::Value =
+        response.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+    let word = |key: &str| body.get(key).and_then(serde_json::Value::as_str);
+    let code = metadata.and_then(|metadata| metadata.code()).or_else(|| word("error")).unwrap_or_default();
+    let header = |name: &str| response.headers().get(name);
+    match (code, status) {
+        ("AuthorizationPendingException" | "authorization_pending", _) => return Failure::AuthorizationPending,
+        ("SlowDownException" | "slow_down", _) => return Failure::SlowDown,
+        ("AccessDeniedException" | "access_denied", _) => return Failure::AccessDenied,
+        ("ExpiredTokenException" | "expired_token", _) => return Failure::ExpiredToken,
+        ("InvalidGrantException" | "invalid_grant", _) => return Failure::InvalidGrant,
+        ("InvalidClientException" | "invalid_client", _) => return Failure::InvalidClient,
+        ("TooManyRequestsException", _) | (_, 429) => {
+            let retry_after = header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            return Failure::Throttled { retry_after };
+        }
+        ("UnauthorizedException", _) | (_, 401) => return Failure::Unauthorized,
+        _ => {}
+    }
+    let said = metadata
+        .and_then(|metadata| metadata.message())
+        .or_else(|| word("error_description"))
+        .or_else(|| word("message"))
+        .unwrap_or_default();
+    let said = printable(said);
+    if status == 403 {
+        return Failure::Forbidden(said);
+    }
+    let name = printable(code.strip_suffix("Exception").unwrap_or(code));
+    let message = match (name.is_empty(), said.is_empty()) {
+        (false, false) => format!("{name}: {said}"),
+        (false, true) => name,
+        (true, false) => said,
+        (true, true) if (200..300).contains(&status) => "the answer could not be read".to_owned(),
+        (true, true) => format!("HTTP {status}"),
+    };
+    let request_id =
+        header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(printable).filter(|id| !id.is_empty());
+    Failure::Other { status: Some(status), message, request_id }
+}
+
+/// A stranger's text for a terminal: no control characters, and not endless.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,347 @@
+//! The ladder of design section 7: role credentials in hand, by access token, by refresh token, by a person.
+//!
+//! Each rung is climbed under a lock and after reading the cache again, so that of any number of processes one does
+//! the work and the others find it done.
+
+use super::aws::Aws;
+use super::portal::{Failure, Grant, Portal};
+use super::sign_in::{How, Purpose, sign_in};
+use crate::context::{self, Context};
+use crate::core::credentials::{RoleCredentials, Secret, Token};
+use crate::core::decision::{Decision, Goal, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
+use crate::core::profile::{SsoProfile, SsoSession};
+use crate::core::timestamp::Timestamp;
+use crate::error::{Error, Result};
+use crate::store::locks::{self, Lock, Subject};
+use crate::store::profiles::Endpoints;
+use crate::store::{aws_cache, generation, setbacks};
+use std::cell::Cell;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// All requests of a renewal together.
+    pub(crate) silent: Duration,
+    /// Waiting for another process that renews or signs in.
+    pub(crate) lock: Duration,
+}
+
+impl Limits {
+    /// A prompt is waiting.
+    pub(crate) const HOOK: Self = Self { silent: Duration::from_secs(5), lock: Duration::from_secs(30) };
+    /// Somebody runs a command.
+    pub(crate) const COMMAND: Self = Self { silent: Duration::from_secs(30), lock: Duration::from_secs(330) };
+}
+
+/// What a caller wants and allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Ladder {
+    pub(crate) limits: Limits,
+    /// Seconds of life that role credentials should have left, if that can be had.
+    pub(crate) min_ttl: i64,
+    /// How to sign in if a person is needed; `None` if none is there or may be asked.
+    pub(crate) sign_in: Option<How>,
+    pub(crate) purpose: Purpose,
+    /// Sign in even if the token in hand is good.
+    pub(crate) force: bool,
+}
+
+/// Role credentials of `profile`, from the cache or by climbing.
+pub(crate) fn role_credentials(
+    context: &Context,
+    profile: &SsoProfile,
+    endpoints: &Endpoints,
+    ladder: &Ladder,
+) -> Result<RoleCredentials> {
+    let fresh = || -> Result<(Option<RoleCredentials>, bool)> {
+        let in_hand = aws_cache::read_role_credentials(context, profile)?;
+        let token = aws_cache::read_token(context, &profile.session)?;
+        let now = context::clock();
+        let situation = Situation {
+            now,
+            goal: Goal::RoleCredentials { min_ttl: ladder.min_ttl },
+            role_credentials: in_hand.as_ref().map(|credentials| credentials.expires_at),
+            token: token.as_ref().map(|token| in_hand_of(token, now)),
+            person: ladder.sign_in.is_some(),
+            setback: None,
+        };
+        let enough = matches!(decide(&situation), Decision::Use);
+        Ok((in_hand.filter(|credentials| credentials.expires_at > now), enough))
+    };
+    if let (Some(credentials), true) = fresh()? {
+        context.detail("using cached role credentials");
+        return Ok(credentials);
+    }
+    let cache_file = aws_cache::role_file_name(profile);
+    let _lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder)?;
+    let (in_hand, enough) = fresh()?;
+    if let (Some(credentials), true) = (&in_hand, enough) {
+        context.detail("another process has renewed the role credentials");
+        return Ok(credentials.clone());
+    }
+    let climbed = runtime()?.block_on(async {
+        let portal = Aws::new(context, &profile.session, endpoints).await?;
+        Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await
+    });
+    match (climbed, in_hand) {
+        (Ok(credentials), _) => {
+            generation::advance(context)?;
+            Ok(credentials)
+        }
+        // Margins are advisory: what is unexpired is used if renewing fails.
+        (Err(error), Some(credentials)) if !matches!(error, Error::Interrupted) => {
+            context.detail(&format!("renewing failed ({error}); using what is in hand"));
+            Ok(credentials)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// A fresh access token of `session`, from the cache or by climbing.
+pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoints, ladder: &Ladder) -> Result<Token> {
+    let climbed = runtime()?.block_on(async {
+        let portal = Aws::new(context, session, endpoints).await?;
+        Climb::new(context, session, &portal, ladder).token(None).await
+    })?;
+    generation::advance(context)?;
+    Ok(climbed)
+}
+
+/// Ends the session at AWS.
+pub(crate) fn logout(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
+    let limit = Limits::COMMAND.silent;
+    runtime()?.block_on(async {
+        let portal = Aws::new(context, session, endpoints).await?;
+        match tokio::time::timeout(limit, portal.logout(&token.access_token)).await {
+            // A dead token has no session left to end.
+            Ok(Ok(()) | Err(Failure::Unauthorized)) => Ok(()),
+            Ok(Err(failure)) => Err(failure.into_error("Logout")),
+            Err(_) => Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() }),
+        }
+    })
+}
+
+fn in_hand_of(token: &Token, now: Timestamp) -> TokenInHand {
+    TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }
+}
+
+fn lock(context: &Context, subject: Subject<'_>, ladder: &Ladder) -> Result<Lock> {
+    locks::acquire(context, subject, ladder.limits.lock, &mut |line| context.say(line))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::System { doing: "start the network runtime", source })
+}
+
+/// One climb: each rung is tried once.
+struct Climb<'a, P> {
+    context: &'a Context,
+    session: &'a SsoSession,
+    portal: &'a P,
+    ladder: &'a Ladder,
+    deadline: Cell<Instant>,
+    refreshed: Cell<bool>,
+    signed_in: Cell<bool>,
+}
+
+impl<'a, P: Portal> Climb<'a, P> {
+    fn new(context: &'a Context, session: &'a SsoSession, portal: &'a P, ladder: &'a Ladder) -> Self {
+        Self {
+            context,
+            session,
+            portal,
+            ladder,
+            deadline: Cell::new(Instant::now() + ladder.limits.silent),
+            refreshed: Cell::new(false),
+            signed_in: Cell::new(false),
+        }
+    }
+
+    /// GetRoleCredentials; a 401 takes the next rung for another token.
+    async fn role_credentials(&self, profile: &SsoProfile) -> Result<RoleCredentials> {
+        let mut token = self.token(None).await?;
+        loop {
+            match self.get_role_credentials(profile, &token.access_token).await? {
+                Ok(credentials) => {
+                    aws_cache::write_role_credentials(self.context, profile, &credentials)?;
+                    setbacks::clear(self.context, self.session.cache_key());
+                    return Ok(credentials);
+                }
+                Err(Failure::Unauthorized) => {
+                    self.context.detail("the portal does not accept the access token");
+                    token = self.token(Some(&token.access_token)).await?;
+                }
+                Err(Failure::Forbidden(message)) => {
+                    return Err(Error::NotGranted {
+                        account_id: profile.account_id.clone(),
+                        role_name: profile.role_name.clone(),
+                        message,
+                    });
+                }
+                Err(failure) => return Err(failure.into_error("GetRoleCredentials")),
+            }
+        }
+    }
+
+    /// Asks until there is an answer or the time is up: the request spends nothing.
+    async fn get_role_credentials(
+        &self,
+        profile: &SsoProfile,
+        access_token: &Secret,
+    ) -> Result<Result<RoleCredentials, Failure>> {
+        let mut attempt = 0;
+        loop {
+            let request = self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name);
+            let answer = self.in_time("GetRoleCredentials", request).await?;
+            let wait = match &answer {
+                Err(failure) if failure.is_transient() && attempt < 3 => pause(failure, attempt),
+                _ => return Ok(answer),
+            };
+            if Instant::now() + wait >= self.deadline.get() {
+                return Ok(answer);
+            }
+            self.context.detail(&format!("GetRoleCredentials failed, again in {} ms", wait.as_millis()));
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// An access token other than `rejected`: in the cache, by refresh token, by signing in.
+    async fn token(&self, rejected: Option<&Secret>) -> Result<Token> {
+        let acceptable = |token: &Token| Some(&token.access_token) != rejected;
+        let fresh = |token: &Token| {
+            acceptable(token) && !self.ladder.force && token.expires_at.since(context::clock()) >= TOKEN_MARGIN
+        };
+        if let Some(token) = self.cached()?.filter(fresh) {
+            return Ok(token);
+        }
+        let before = self.cached()?;
+        let _lock = lock(self.context, Subject::Session(self.session.cache_key()), self.ladder)?;
+        let mut cached = self.cached()?;
+        // Signed in while we waited: that is as good as having done it ourselves, forced or not.
+        let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);
+        if let Some(token) = cached.take_if(|token| fresh(token) || (self.ladder.force && replaced(token))) {
+            self.context.detail("another process has renewed the token");
+            return Ok(token);
+        }
+        let now = context::clock();
+        let usable = cached.clone().filter(|token| acceptable(token) && token.expires_at > now);
+        if let Some(token) = cached.filter(|_| !self.ladder.force && !self.refreshed.get()) {
+            match self.refresh(token).await {
+                Ok(Some(token)) => return Ok(token),
+                Ok(None) => {}
+                Err(error) => return usable.ok_or(error),
+            }
+        }
+        if let Some(token) = usable.filter(|_| !self.ladder.force) {
+            return Ok(token);
+        }
+        self.sign_in(rejected.is_some()).await
+    }
+
+    fn cached(&self) -> Result<Option<Token>> {
+        aws_cache::read_token(self.context, self.session)
+    }
+
+    /// CreateToken with the refresh token; `None` if only a person can help. Sent once: it spends the refresh token.
+    async fn refresh(&self, token: Token) -> Result<Option<Token>> {
+        let Some((registration, refresh_token)) = token.renewal(context::clock()) else { return Ok(None) };
+        self.context.detail("renewing the access token");
+        self.refreshed.set(true);
+        let request = self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
+        match self.in_time("CreateToken", request).await? {
+            Ok(issued) => {
+                let renewed = Token {
+                    access_token: issued.access_token,
+                    expires_at: context::clock().plus(issued.expires_in),
+                    refresh_token: issued.refresh_token.or_else(|| token.refresh_token.clone()),
+                    registration: token.registration.clone(),
+                };
+                aws_cache::write_token(self.context, self.session, &renewed)?;
+                setbacks::clear(self.context, self.session.cache_key());
+                Ok(Some(renewed))
+            }
+            Err(Failure::InvalidGrant | Failure::InvalidClient | Failure::ExpiredToken | Failure::AccessDenied) => {
+                // Another tool, which knows nothing of our lock, may have renewed it at the same time.
+                let now = self.cached()?.filter(|now| now.access_token != token.access_token);
+                if let Some(renewed) = now.filter(|now| now.expires_at > context::clock()) {
+                    return Ok(Some(renewed));
+                }
+                self.context.detail("the refresh token is not accepted any more");
+                let spent = Token { refresh_token: None, ..token };
+                aws_cache::write_token(self.context, self.session, &spent)?;
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into_error("CreateToken")),
+        }
+    }
+
+    /// Has the person sign in, once. The session's lock is held.
+    async fn sign_in(&self, rejected: bool) -> Result<Token> {
+        let key = self.session.cache_key();
+        if rejected {
+            self.drop_token()?;
+        }
+        let how = match &self.ladder.sign_in {
+            Some(how) if !self.signed_in.get() => how,
+            how => {
+                let why = if how.is_some() { "AWS does not accept the new access token" } else { "" };
+                return Err(Error::SignInNeeded {
+                    session: self.session.label().to_owned(),
+                    profile: self.ladder.purpose.profile.clone(),
+                    why: why.to_owned(),
+                });
+            }
+        };
+        self.signed_in.set(true);
+        let outcome = sign_in(self.context, self.portal, self.session, how, &self.ladder.purpose).await;
+        self.deadline.set(Instant::now() + self.ladder.limits.silent);
+        match outcome {
+            Ok(token) => {
+                aws_cache::write_token(self.context, self.session, &token)?;
+                setbacks::clear(self.context, key);
+                Ok(token)
+            }
+            Err(error) => {
+                if matches!(error, Error::SignInRefused { .. } | Error::SignInTimedOut { .. } | Error::Interrupted) {
+                    let why = error.to_string();
+                    setbacks::record(self.context, key, Setback::SignInRefused, &why, context::clock());
+                    generation::advance(self.context)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Marks a token as expired that AWS does not accept, so that nobody tries it again. Everything else in the file
+    /// stays until a new token replaces it.
+    fn drop_token(&self) -> Result<()> {
+        let now = context::clock();
+        match self.cached()?.filter(|token| token.expires_at > now) {
+            Some(token) => aws_cache::write_token(self.context, self.session, &Token { expires_at: now, ..token }),
+            None => Ok(()),
+        }
+    }
+
+    async fn in_time<T>(&self, operation: &'static str, request: impl Future<Output = T>) -> Result<T> {
+        tokio::time::timeout_at(self.deadline.get(), request)
+            .await
+            .map_err(|_| Error::TooSlow { operation, seconds: self.ladder.limits.silent.as_secs() })
+    }
+}
+
+/// How long to wait before the same request: what the service says, else full jitter over a doubling span.
+fn pause(failure: &Failure, attempt: u32) -> Duration {
+    if let Failure::Throttled { retry_after: Some(wait) } = failure {
+        return *wait;
+    }
+    let span = 250u64 << attempt;
+    let mut random = [0; 8];
+    let _ = getrandom::fill(&mut random);
+    Duration::from_millis(50 + u64::from_le_bytes(random) % span)
+}

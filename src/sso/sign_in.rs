@@ -1,0 +1,285 @@
+//! Signing a person in: authorization code with PKCE in the browser, or a device code where no redirect can reach us.
+
+use super::browser::Browser;
+use super::loopback::{Callback, Loopback};
+use super::portal::{Client, Failure, Grant, IssuedToken, Portal};
+use crate::context::{self, Context};
+use crate::core::credentials::{Registration, Secret, Token};
+use crate::core::profile::SsoSession;
+use crate::error::{Error, Result};
+use crate::store::aws_cache;
+use crate::store::settings::{Flow, SessionSettings};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest as _, Sha256};
+use std::time::Duration;
+
+/// How to sign in, as flags and settings say.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    /// `None`: PKCE if a redirect can reach us, else device code.
+    pub(crate) flow: Option<Flow>,
+    /// Ask before anything else.
+    pub(crate) ask: bool,
+    /// `false`: the person opens the page.
+    pub(crate) open_browser: bool,
+    pub(crate) browser: Option<String>,
+    pub(crate) port: Option<u16>,
+    /// How long the person has.
+    pub(crate) timeout: Duration,
+}
+
+impl How {
+    /// What the settings of a session say.
+    pub(crate) fn from_settings(settings: SessionSettings) -> Self {
+        Self {
+            flow: settings.flow,
+            ask: false,
+            open_browser: true,
+            browser: settings.browser,
+            port: settings.port,
+            timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What the sign-in is for, in words for the person who is about to approve it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Purpose {
+    pub(crate) profile: Option<String>,
+    /// The dotfile that asks for it.
+    pub(crate) dotfile: Option<std::path::PathBuf>,
+}
+
+/// Signs in and returns the token, which is not stored yet. Ctrl-C and the time limit end it.
+pub(super) async fn sign_in(
+    context: &Context,
+    portal: &impl Portal,
+    session: &SsoSession,
+    how: &How,
+    purpose: &Purpose,
+) -> Result<Token> {
+    let attempt = Attempt { context, portal, session, how };
+    announce(context, session, purpose);
+    let attempt = async {
+        if how.ask && !confirmed(context).await {
+            return Err(Error::SignInRefused { session: session.label().to_owned(), how: "declined" });
+        }
+        attempt.run().await
+    };
+    tokio::select! {
+        token = attempt => token,
+        interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
+            Ok(()) => Error::Interrupted,
+            Err(source) => Error::System { doing: "watch for Ctrl-C", source },
+        }),
+        () = tokio::time::sleep(how.timeout) => {
+            Err(Error::SignInTimedOut { session: session.label().to_owned(), seconds: how.timeout.as_secs() })
+        }
+    }
+}
+
+fn announce(context: &Context, session: &SsoSession, purpose: &Purpose) {
+    let profile = purpose.profile.as_ref().map(|name| format!(" for profile `{name}`")).unwrap_or_default();
+    let dotfile = purpose.dotfile.as_ref().map(|path| format!(", as `{}` asks", path.display())).unwrap_or_default();
+    context.say(&format!("awsdir: signing in to `{}`{profile}{dotfile} (Ctrl-C to cancel)", session.label()));
+}
+
+/// Asks on the terminal. The line is read by a thread, so that Ctrl-C and the time limit are heard meanwhile.
+async fn confirmed(context: &Context) -> bool {
+    context.say("awsdir: sign in now? [Y/n]");
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = sender.send(read.is_ok_and(|bytes| bytes > 0).then_some(line));
+    });
+    match receiver.await {
+        Ok(Some(line)) => matches!(line.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"),
+        _ => false,
+    }
+}
+
+struct Attempt<'a, P> {
+    context: &'a Context,
+    portal: &'a P,
+    session: &'a SsoSession,
+    how: &'a How,
+}
+
+impl<P: Portal> Attempt<'_, P> {
+    async fn run(&self) -> Result<Token> {
+        let browser = Browser::find(self.context, self.how.browser.as_deref());
+        let flow = choose_flow(self.context, self.session, self.how, browser.is_some());
+        let browser = browser.filter(|_| self.how.open_browser);
+        match self.run_once(flow, browser.as_ref()).await {
+            // A registration that the service has forgotten is made anew, once.
+            Err(Stop::Failed(Failure::InvalidClient, _)) => {
+                aws_cache::remove_registration(self.context, self.session)?;
+                self.run_once(flow, browser.as_ref()).await
+            }
+            other => other,
+        }
+        .map_err(|stop| self.explain(stop))
+    }
+
+    async fn run_once(&self, flow: Flow, browser: Option<&Browser>) -> Result<Token, Stop> {
+        match flow {
+            Flow::Pkce => self.pkce(browser).await,
+            Flow::Device => self.device(browser).await,
+        }
+    }
+
+    async fn registration(&self, flow: Flow) -> Result<Registration, Stop> {
+        let cached = aws_cache::read_registration(self.context, self.session, flow, context::clock())?;
+        if let Some(registration) = cached {
+            return Ok(registration);
+        }
+        let client = Client {
+            name: format!("awsdir-{}", self.session.name.as_deref().unwrap_or("legacy")),
+            scopes: aws_cache::registration_scopes(self.session).unwrap_or_default(),
+            issuer_url: (flow == Flow::Pkce).then(|| self.session.start_url.clone()),
+        };
+        let registration = self.portal.register_client(&client).await.map_err(|f| Stop::Failed(f, "RegisterClient"))?;
+        aws_cache::write_registration(self.context, self.session, flow, &registration)?;
+        Ok(registration)
+    }
+
+    async fn pkce(&self, browser: Option<&Browser>) -> Result<Token, Stop> {
+        let registration = self.registration(Flow::Pkce).await?;
+        let listener = Loopback::bind(self.how.port).await?;
+        let redirect_uri = listener.redirect_uri();
+        let (state, code_verifier) = (random_text()?, random_text()?);
+        let url = self.authorize_url(&registration, &redirect_uri, &state, &code_verifier);
+        let opened = browser.is_some_and(|browser| browser.open(&url));
+        self.context.say(&if opened {
+            format!("awsdir: approve it in your browser; if no page opens, open this one:\n  {url}")
+        } else {
+            format!("awsdir: open this page in a browser on this machine and approve it:\n  {url}")
+        });
+        let code = match listener.callback(&state).await {
+            Callback::Code(code) => code,
+            Callback::Denied(why) => {
+                self.context.detail(&format!("the redirect says {why}"));
+                return Err(Stop::Failed(Failure::AccessDenied, "CreateToken"));
+            }
+        };
+        drop(listener);
+        let grant =
+            Grant::AuthorizationCode { code: &code, code_verifier: &code_verifier, redirect_uri: &redirect_uri };
+        let issued = self.portal.create_token(&registration, grant).await;
+        issued.map(|issued| token(issued, registration)).map_err(|f| Stop::Failed(f, "CreateToken"))
+    }
+
+    fn authorize_url(
+        &self,
+        registration: &Registration,
+        redirect_uri: &str,
+        state: &Secret,
+        code_verifier: &Secret,
+    ) -> String {
+        /// What a query value keeps as it is (RFC 3986, unreserved).
+        const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose()));
+        let scopes = aws_cache::registration_scopes(self.session).unwrap_or_default().join(" ");
+        let query: Vec<String> = [
+            ("response_type", "code"),
+            ("client_id", &registration.client_id),
+            ("redirect_uri", redirect_uri),
+            ("state", state.expose()),
+            ("code_challenge_method", "S256"),
+            ("scopes", &scopes),
+            ("code_challenge", &challenge),
+        ]
+        .iter()
+        .map(|(key, value)| format!("{key}={}", utf8_percent_encode(value, KEEP)))
+        .collect();
+        format!("{}/authorize?{}", self.portal.oidc_endpoint(), query.join("&"))
+    }
+
+    async fn device(&self, browser: Option<&Browser>) -> Result<Token, Stop> {
+        let registration = self.registration(Flow::Device).await?;
+        let started = self
+            .portal
+            .start_device_authorization(&registration, &self.session.start_url)
+            .await
+            .map_err(|f| Stop::Failed(f, "StartDeviceAuthorization"))?;
+        if let Some(browser) = browser {
+            browser.open(&started.verification_uri_complete);
+        }
+        self.context.say(&format!(
+            "awsdir: open {} on any device and confirm the code {}\n  or straight: {}",
+            started.verification_uri, started.user_code, started.verification_uri_complete
+        ));
+        let run_out = tokio::time::Instant::now() + started.expires_in;
+        let mut interval = started.interval;
+        loop {
+            tokio::time::sleep(interval).await;
+            match self.portal.create_token(&registration, Grant::DeviceCode(&started.device_code)).await {
+                Ok(issued) => return Ok(token(issued, registration)),
+                Err(Failure::SlowDown) => interval += Duration::from_secs(5),
+                Err(Failure::AuthorizationPending) => {}
+                // The code stays good while the network is away.
+                Err(failure) if failure.is_transient() => self.context.detail("polling failed, trying again"),
+                Err(failure) => return Err(Stop::Failed(failure, "CreateToken")),
+            }
+            if tokio::time::Instant::now() >= run_out {
+                return Err(Stop::Failed(Failure::ExpiredToken, "CreateToken"));
+            }
+        }
+    }
+
+    fn explain(&self, stop: Stop) -> Error {
+        let refused = |how| Error::SignInRefused { session: self.session.label().to_owned(), how };
+        match stop {
+            Stop::Error(error) => error,
+            Stop::Failed(Failure::AccessDenied, _) => refused("denied in the browser"),
+            Stop::Failed(Failure::ExpiredToken, _) => refused("not confirmed before its code ran out"),
+            Stop::Failed(failure, operation) => failure.into_error(operation),
+        }
+    }
+}
+
+/// What ends an attempt.
+enum Stop {
+    Failed(Failure, &'static str),
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+fn token(issued: IssuedToken, registration: Registration) -> Token {
+    Token {
+        access_token: issued.access_token,
+        expires_at: context::clock().plus(issued.expires_in),
+        refresh_token: issued.refresh_token,
+        registration: Some(registration),
+    }
+}
+
+/// PKCE unless a redirect cannot reach us: over SSH, where no browser is at hand, or for a legacy profile, whose
+/// client can have no redirect.
+fn choose_flow(context: &Context, session: &SsoSession, how: &How, browser: bool) -> Flow {
+    if session.name.is_none() {
+        return Flow::Device;
+    }
+    how.flow.unwrap_or_else(|| {
+        let remote = ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"].iter().any(|name| context.var(name).is_some());
+        if remote || !browser { Flow::Device } else { Flow::Pkce }
+    })
+}
+
+/// 256 random bits as text: a `state`, or a code verifier of 43 characters (RFC 7636 section 4.1).
+fn random_text() -> Result<Secret, Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Error::System {
+        doing: "get random numbers",
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}

@@ -1,0 +1,340 @@
+//! The AWS CLI's own caches, both ways: `~/.aws/sso/cache` and `~/.aws/cli/cache` (`protocol.md` 2 and 5).
+//!
+//! Names and fields are the CLI's, unknown fields are kept, and a torn or foreign file reads as a miss.
+
+use super::files;
+use super::settings::Flow;
+use crate::context::Context;
+use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
+use crate::core::profile::{SsoProfile, SsoSession};
+use crate::core::timestamp::Timestamp;
+use crate::error::Result;
+use serde_json::{Map, Value, json};
+use sha1::{Digest, Sha1};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Object = Map<String, Value>;
+
+fn sso_cache(context: &Context, key: &str) -> Result<PathBuf> {
+    let name = format!("{}.json", files::hex(&Sha1::digest(key)));
+    Ok(context.home()?.join(".aws/sso/cache").join(name))
+}
+
+/// The token's file: SHA-1 of the sso-session's name, or of the start URL exactly as written.
+pub(crate) fn token_path(context: &Context, session: &SsoSession) -> Result<PathBuf> {
+    sso_cache(context, session.cache_key())
+}
+
+/// The cached token, if there is one of this session. A file of the same name for another start URL or region is
+/// another session's.
+pub(crate) fn read_token(context: &Context, session: &SsoSession) -> Result<Option<Token>> {
+    let object = read_object(&token_path(context, session)?);
+    Ok(object.filter(|object| belongs(object, session)).as_ref().and_then(token))
+}
+
+fn belongs(object: &Object, session: &SsoSession) -> bool {
+    let same = |key, ours: &str| text(object, key).is_none_or(|theirs| theirs == ours);
+    same("startUrl", &session.start_url) && same("region", &session.region)
+}
+
+fn token(object: &Object) -> Option<Token> {
+    let secret = |key| text(object, key).filter(|text| !text.is_empty()).map(Secret::new);
+    let registration = || {
+        Some(Registration {
+            client_id: text(object, "clientId")?.to_owned(),
+            client_secret: secret("clientSecret")?,
+            expires_at: Timestamp::parse(text(object, "registrationExpiresAt")?)?,
+        })
+    };
+    Some(Token {
+        access_token: secret("accessToken")?,
+        expires_at: Timestamp::parse(text(object, "expiresAt")?)?,
+        refresh_token: secret("refreshToken"),
+        registration: registration(),
+    })
+}
+
+/// Writes a token, keeping the unknown fields of the file that is there.
+pub(crate) fn write_token(context: &Context, session: &SsoSession, token: &Token) -> Result<()> {
+    let path = token_path(context, session)?;
+    let mut object = read_object(&path).filter(|object| belongs(object, session)).unwrap_or_default();
+    let mut set = |key: &str, value: &str| object.insert(key.to_owned(), value.into());
+    set("startUrl", &session.start_url);
+    set("region", &session.region);
+    set("accessToken", token.access_token.expose());
+    set("expiresAt", &token.expires_at.to_string());
+    if let Some(registration) = &token.registration {
+        set("clientId", &registration.client_id);
+        set("clientSecret", registration.client_secret.expose());
+        set("registrationExpiresAt", &registration.expires_at.to_string());
+    }
+    match &token.refresh_token {
+        Some(refresh_token) => {
+            set("refreshToken", refresh_token.expose());
+        }
+        None => {
+            object.remove("refreshToken");
+        }
+    }
+    files::replace(&path, &python_json(&Value::Object(object)))
+}
+
+pub(crate) fn remove_token(context: &Context, session: &SsoSession) -> Result<()> {
+    files::remove(&token_path(context, session)?)
+}
+
+/// The registration's file. The key is the text that Python's `json.dumps` makes of these fields, sorted; device and
+/// PKCE registrations of one session share it.
+fn registration_path(context: &Context, session: &SsoSession) -> Result<PathBuf> {
+    let key = json!({
+        "region": session.region, "scopes": registration_scopes(session), "session_name": session.name,
+        "startUrl": session.start_url, "tool": "botocore",
+    });
+    sso_cache(context, std::str::from_utf8(&python_json(&key)).unwrap_or_default())
+}
+
+/// The scopes that a client of this session registers with: its own, else `sso:account:access`, without which no
+/// refresh token is issued. A legacy session has none, as with the AWS CLI: nobody else would refresh its token, and
+/// without scopes it lasts 8 hours instead of one.
+pub(crate) fn registration_scopes(session: &SsoSession) -> Option<Vec<String>> {
+    session.name.as_ref()?;
+    let own = session.scopes.clone();
+    Some(if own.is_empty() { vec!["sso:account:access".to_owned()] } else { own })
+}
+
+/// A registration that fits `flow` and has time enough left at `now`.
+pub(crate) fn read_registration(
+    context: &Context,
+    session: &SsoSession,
+    flow: Flow,
+    now: Timestamp,
+) -> Result<Option<Registration>> {
+    let Some(object) = read_object(&registration_path(context, session)?) else { return Ok(None) };
+    let has_code_grant = object
+        .get("grantTypes")
+        .and_then(Value::as_array)
+        .is_some_and(|grants| grants.iter().any(|grant| grant == "authorization_code"));
+    let found = || {
+        Some(Registration {
+            client_id: text(&object, "clientId")?.to_owned(),
+            client_secret: Secret::new(text(&object, "clientSecret")?),
+            expires_at: Timestamp::parse(text(&object, "expiresAt")?)?,
+        })
+    };
+    Ok(found().filter(|registration| registration.usable(now) && has_code_grant == (flow == Flow::Pkce)))
+}
+
+pub(crate) fn write_registration(
+    context: &Context,
+    session: &SsoSession,
+    flow: Flow,
+    registration: &Registration,
+) -> Result<()> {
+    let mut object = Object::new();
+    object.insert("clientId".into(), registration.client_id.as_str().into());
+    object.insert("clientSecret".into(), registration.client_secret.expose().into());
+    object.insert("expiresAt".into(), registration.expires_at.to_string().into());
+    if let Some(scopes) = registration_scopes(session) {
+        object.insert("scopes".into(), json!(scopes));
+    }
+    if flow == Flow::Pkce {
+        object.insert("grantTypes".into(), json!(["authorization_code", "refresh_token"]));
+    }
+    files::replace(&registration_path(context, session)?, &python_json(&Value::Object(object)))
+}
+
+/// Forgets a registration that the service no longer knows.
+pub(crate) fn remove_registration(context: &Context, session: &SsoSession) -> Result<()> {
+    files::remove(&registration_path(context, session)?)
+}
+
+/// The name of the role credentials' file: SHA-1 of compact JSON with sorted keys.
+pub(crate) fn role_file_name(profile: &SsoProfile) -> String {
+    let mut key = Object::new();
+    key.insert("accountId".into(), profile.account_id.as_str().into());
+    key.insert("roleName".into(), profile.role_name.as_str().into());
+    match &profile.session.name {
+        Some(name) => key.insert("sessionName".into(), name.as_str().into()),
+        None => key.insert("startUrl".into(), profile.session.start_url.as_str().into()),
+    };
+    let key = ascii(&Value::Object(key).to_string());
+    format!("{}.json", files::hex(&Sha1::digest(key)))
+}
+
+pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathBuf> {
+    Ok(context.home()?.join(".aws/cli/cache").join(role_file_name(profile)))
+}
+
+pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {
+    let object = read_object(&role_path(context, profile)?);
+    let found = object.as_ref().and_then(|object| {
+        let credentials = object.get("Credentials")?.as_object()?;
+        Some(RoleCredentials {
+            access_key_id: text(credentials, "AccessKeyId")?.to_owned(),
+            secret_access_key: Secret::new(text(credentials, "SecretAccessKey")?),
+            session_token: Secret::new(text(credentials, "SessionToken")?),
+            expires_at: Timestamp::parse(text(credentials, "Expiration")?)?,
+        })
+    });
+    Ok(found)
+}
+
+/// Writes role credentials, keeping the unknown fields of the file that is there.
+pub(crate) fn write_role_credentials(
+    context: &Context,
+    profile: &SsoProfile,
+    credentials: &RoleCredentials,
+) -> Result<()> {
+    let path = role_path(context, profile)?;
+    let mut object = read_object(&path).unwrap_or_default();
+    object.insert("ProviderType".into(), "sso".into());
+    let inner = object.entry("Credentials").or_insert_with(|| Value::Object(Object::new()));
+    if !inner.is_object() {
+        *inner = Value::Object(Object::new());
+    }
+    if let Some(inner) = inner.as_object_mut() {
+        let mut set = |key: &str, value: &str| inner.insert(key.to_owned(), value.into());
+        set("AccessKeyId", &credentials.access_key_id);
+        set("SecretAccessKey", credentials.secret_access_key.expose());
+        set("SessionToken", credentials.session_token.expose());
+        set("Expiration", &credentials.expires_at.to_string());
+        set("AccountId", &profile.account_id);
+    }
+    files::replace(&path, &python_json(&Value::Object(object)))
+}
+
+pub(crate) fn remove_role_credentials(context: &Context, profile: &SsoProfile) -> Result<()> {
+    files::remove(&role_path(context, profile)?)
+}
+
+/// A file's JSON object; anything else is a miss.
+fn read_object(path: &Path) -> Option<Object> {
+    match serde_json::from_slice(&fs::read(path).ok()?) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str()
+}
+
+/// JSON with `", "` and `": "` and with `\uXXXX` for all that is not ASCII, as Python's `json.dumps` writes it.
+fn python_json(value: &Value) -> Vec<u8> {
+    struct Spaced;
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
+            writer.write_all(b": ")
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
+    // Writing to memory does not fail.
+    let _ = serde::Serialize::serialize(value, &mut serializer);
+    ascii(&String::from_utf8_lossy(&bytes)).into_bytes()
+}
+
+fn ascii(json: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corp() -> SsoSession {
+        SsoSession {
+            name: Some("corp".into()),
+            start_url: "https://fakecorp.awsapps.com/start".into(),
+            region: "us-east-1".into(),
+            scopes: vec!["sso:account:access".into()],
+        }
+    }
+
+    fn legacy() -> SsoSession {
+        SsoSession { name: None, scopes: vec![], ..corp() }
+    }
+
+    fn profile(session: SsoSession) -> SsoProfile {
+        SsoProfile {
+            name: "dev-ro".into(),
+            session,
+            account_id: "111111111111".into(),
+            role_name: "ReadOnly".into(),
+            region: None,
+        }
+    }
+
+    fn name(path: PathBuf) -> String {
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// Names recorded from AWS CLI 2.38.5 (`protocol.md` 2.1 and 5).
+    #[test]
+    fn file_names_are_the_clis() {
+        let context = Context::new();
+        let token = |session| name(token_path(&context, &session).unwrap());
+        let registration = |session| name(registration_path(&context, &session).unwrap());
+        assert_eq!(token(corp()), "ee0bfd2552fbd840c02cc48b6e823320543c450f.json");
+        assert_eq!(token(legacy()), "fd38b7587310b352143572b2aeed0f1d09e0106d.json");
+        assert_eq!(registration(corp()), "853c0f67fd70ea528417264a15654e98c641e3d0.json");
+        assert_eq!(registration(legacy()), "a9827a8c4c6701c77f76cbeb6e2bcaa0c3277bf3.json");
+        assert_eq!(role_file_name(&profile(corp())), "e83cab308910340ce11a566ebf0b9e96b40f6c39.json");
+    }
+
+    #[test]
+    fn json_is_written_as_python_writes_it() {
+        let value = json!({"a": null, "é\u{1f600}": ["x", 1, {"b": true}], "c": {}});
+        let expected = r#"{"a": null, "\u00e9\ud83d\ude00": ["x", 1, {"b": true}], "c": {}}"#;
+        assert_eq!(String::from_utf8(python_json(&value)).unwrap(), expected);
+    }
+
+    #[test]
+    fn tokens_are_read_as_every_tool_writes_them_and_anything_else_is_a_miss() {
+        let object = |text: &str| serde_json::from_str::<Object>(text).unwrap();
+        let full = object(
+            r#"{"startUrl":"https://fakecorp.awsapps.com/start","region":"us-east-1","accessToken":"A",
+            "expiresAt":"2026-11-22T18:30:13UTC","clientId":"C","clientSecret":"S",
+            "registrationExpiresAt":"2027-02-20T17:30:13.5Z","refreshToken":"R","x":[1]}"#,
+        );
+        let read = token(&full).unwrap();
+        assert!(read.renewal(Timestamp::parse("2027-02-20T17:30:12Z").unwrap()).is_some());
+        assert!(read.renewal(Timestamp::parse("2027-02-20T17:30:13Z").unwrap()).is_none());
+        assert!(belongs(&full, &corp()));
+        assert!(!belongs(&full, &SsoSession { region: "eu-west-1".into(), ..corp() }));
+        assert!(
+            token(&object(r#"{"accessToken":"A","expiresAt":"2026-11-22T18:30:13Z","refreshToken":null}"#)).is_some()
+        );
+        for miss in [
+            r#"{"accessToken":"A"}"#,
+            r#"{"accessToken":"","expiresAt":"2026-11-22T18:30:13Z"}"#,
+            r#"{"accessToken":1,"expiresAt":"2026-11-22T18:30:13Z"}"#,
+            r#"{"accessToken":"A","expiresAt":"2026-11-22T18:30:13"}"#,
+            r#"{"accessToken":"A","expiresAt":1795368613}"#,
+        ] {
+            assert!(token(&object(miss)).is_none(), "{miss}");
+        }
+    }
+}

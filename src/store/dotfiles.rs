@@ -1,0 +1,103 @@
+//! Finding the dotfile in force and reading it without being led astray.
+
+use crate::core::dotfile::{self, Dotfile, FILE_NAME, MAX_BYTES};
+use crate::error::{Error, Result};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A dotfile as it was read: path, content (at most one byte more than allowed), and whose it is.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Vec<u8>,
+    owner: u32,
+    mode: u32,
+}
+
+/// The nearest dotfile from `directory` upwards. The walk ends at the first regular file of the name, at the root, or
+/// at a directory named in `ceiling` (colon separated), which is itself still looked into.
+pub(crate) fn find(directory: &Path, ceiling: Option<&OsStr>) -> Option<PathBuf> {
+    let ceilings: Vec<&OsStr> =
+        ceiling.map_or_else(Vec::new, |list| list.as_bytes().split(|b| *b == b':').map(OsStr::from_bytes).collect());
+    for directory in directory.ancestors() {
+        let candidate = directory.join(FILE_NAME);
+        if candidate.is_file() {
+            return Some(candidate);
+        }
+        if ceilings.iter().any(|ceiling| !ceiling.is_empty() && Path::new(ceiling) == directory) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Reads a dotfile. Opened once and judged by what was opened, so that nothing can be swapped in between; never blocks,
+/// whatever the path has become.
+pub(crate) fn read(path: &Path) -> Result<Found> {
+    let failed = |source: std::io::Error| Error::File { verb: "read", path: path.to_owned(), source };
+    let descriptor = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failed(errno.into()))?;
+    let file = File::from(descriptor);
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(Error::DotfileRefused { path: path.to_owned(), why: "it is not a regular file" });
+    }
+    let mut content = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content).map_err(failed)?;
+    Ok(Found { path: path.to_owned(), content, owner: metadata.uid(), mode: metadata.mode() })
+}
+
+impl Found {
+    /// Refuses a file that somebody else could have written: owned by another than `uid` or root, or writable by
+    /// everybody.
+    pub(crate) fn check_owner(&self, uid: u32) -> Result<()> {
+        let why = if self.owner != uid && self.owner != 0 {
+            "another user owns it"
+        } else if self.mode & 0o002 != 0 {
+            "others can write to it"
+        } else {
+            return Ok(());
+        };
+        Err(Error::DotfileRefused { path: self.path.clone(), why })
+    }
+
+    pub(crate) fn parse(&self) -> Result<Dotfile> {
+        dotfile::parse(&self.content).map_err(|error| Error::Dotfile { path: self.path.clone(), error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_nearest_file_wins_and_the_ceiling_ends_the_walk() {
+        let root = tempfile::tempdir().unwrap();
+        let (outer, inner) = (root.path().join("a"), root.path().join("a/b/c"));
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(outer.join(FILE_NAME), "outer").unwrap();
+        assert_eq!(find(&inner, None), Some(outer.join(FILE_NAME)));
+        let at = |ceiling: &Path| find(&inner, Some(format!("/nowhere::{}", ceiling.display()).as_ref()));
+        assert_eq!(at(&outer), Some(outer.join(FILE_NAME)), "the ceiling itself is looked into");
+        assert_eq!(at(&outer.join("b")), None);
+        // What is not a regular file is passed by.
+        fs::create_dir(inner.join(FILE_NAME)).unwrap();
+        assert_eq!(find(&inner, None), Some(outer.join(FILE_NAME)));
+        fs::write(outer.join("b").join(FILE_NAME), "nearer").unwrap();
+        assert_eq!(find(&inner, None), Some(outer.join("b").join(FILE_NAME)));
+    }
+
+    #[test]
+    fn a_huge_file_is_not_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+        assert_eq!(read(&path).unwrap().content.len(), MAX_BYTES + 1);
+    }
+}

@@ -1,0 +1,50 @@
+//! The generation: a short text that changes whenever a shell's hook might decide otherwise than before.
+//!
+//! Shells compare it at each prompt by builtins alone, so that a sign-in, a trust decision or a renewal made in one
+//! shell reaches all of them without a process being started to ask.
+
+use super::files;
+use crate::context::Context;
+use crate::error::Result;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub(crate) fn path(context: &Context) -> Result<PathBuf> {
+    Ok(context.state_directory()?.join("generation"))
+}
+
+/// A file whose modification time is the epoch: fish has no clock, and can tell the age of a file.
+pub(crate) fn clock_path(context: &Context) -> Result<PathBuf> {
+    Ok(context.state_directory()?.join("epoch"))
+}
+
+pub(crate) fn ensure_clock(context: &Context) -> Result<()> {
+    let path = clock_path(context)?;
+    let right =
+        |path: &Path| path.metadata().and_then(|found| found.modified()).is_ok_and(|at| at == SystemTime::UNIX_EPOCH);
+    if !right(&path) {
+        files::replace(&path, b"")?;
+        let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH));
+    }
+    Ok(())
+}
+
+/// Tells every shell to ask again.
+pub(crate) fn advance(context: &Context) -> Result<()> {
+    files::replace(&path(context)?, files::random_hex().as_bytes())
+}
+
+/// The generation now, after making sure that none of `watched` is newer than it: another program that wrote one of
+/// them (the AWS CLI a token, an editor the config) starts a new generation. Empty if the state directory
+/// cannot be written; shells then see no change, and nothing else is lost.
+pub(crate) fn current(context: &Context, watched: &[&Path]) -> String {
+    let Ok(path) = path(context) else { return String::new() };
+    let modified = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
+    let born = modified(&path);
+    let overtaken = watched.iter().filter_map(|path| modified(path)).any(|at| born.is_none_or(|born| at > born));
+    if (born.is_none() || overtaken) && advance(context).is_err() {
+        return String::new();
+    }
+    fs::read_to_string(path).unwrap_or_default()
+}

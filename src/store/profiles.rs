@@ -1,0 +1,144 @@
+//! Profiles and sso-sessions by name, out of the user's AWS config files.
+
+use super::aws_config::{AwsConfig, File, Section};
+use super::files;
+use crate::context::Context;
+use crate::core::near::nearest;
+use crate::core::profile::{self, Profile, ProfileProblem, SsoProfile, SsoSession};
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+/// The user's AWS config and credentials files.
+pub(crate) struct Profiles {
+    config: AwsConfig,
+    config_path: PathBuf,
+    credentials_path: PathBuf,
+}
+
+/// Where the services are, if not where AWS has them: full URLs from the environment or the config.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    pub(crate) sso: Option<String>,
+    pub(crate) sso_oidc: Option<String>,
+}
+
+impl Profiles {
+    pub(crate) fn load(context: &Context) -> Result<Self> {
+        let (path, credentials_path) = (context.aws_config_file()?, context.aws_credentials_file()?);
+        // Not UTF-8 reads as empty, as in the SDKs (`protocol.md` 1.2).
+        let text = |path| Ok(String::from_utf8(files::read_or_empty(path)?).unwrap_or_default());
+        let config = AwsConfig::parse(text(&path)?, text(&credentials_path)?).map_err(|error| Error::Config {
+            path: match error.file {
+                File::Config => path.clone(),
+                File::Credentials => credentials_path.clone(),
+            },
+            line: error.line,
+            problem: error.problem.to_string(),
+        })?;
+        Ok(Self { config, config_path: path, credentials_path })
+    }
+
+    pub(crate) fn profile(&self, name: &str) -> Result<Profile> {
+        let section = self.config.profile(name).ok_or_else(|| Error::UnknownProfile {
+            name: name.to_owned(),
+            path: self.config_path.clone(),
+            near: owned(nearest(name, self.config.profile_names())),
+        })?;
+        let keys = |key: &str| section.get(key).map(str::to_owned);
+        let session = keys("sso_session").and_then(|name| self.config.sso_session(&name));
+        let session_keys = |key: &str| session.as_ref()?.get(key).map(str::to_owned);
+        profile::profile(name, &keys, session.is_some().then_some(&session_keys)).map_err(|problem| {
+            let culprit = match &problem {
+                ProfileProblem::MissingKey { section: title, .. } if title.starts_with("sso-session ") => {
+                    session.as_ref()
+                }
+                _ => None,
+            };
+            self.problem(culprit.unwrap_or(&section), problem)
+        })
+    }
+
+    /// Where to mend it: the line of the key that is wrong, else that of the section which lacks one.
+    fn problem(&self, section: &Section<'_>, problem: ProfileProblem) -> Error {
+        let key = match &problem {
+            ProfileProblem::MissingKey { key, .. } | ProfileProblem::Inconsistent { key, .. } => key,
+            ProfileProblem::MissingSession { .. } => "sso_session",
+        };
+        let (file, line) = section.line(key).unwrap_or_else(|| section.header());
+        let path = match file {
+            File::Config => self.config_path.clone(),
+            File::Credentials => self.credentials_path.clone(),
+        };
+        Error::Profile { path, line, problem }
+    }
+
+    pub(crate) fn sso_profile(&self, name: &str) -> Result<SsoProfile> {
+        match self.profile(name)? {
+            Profile::Sso(profile) => Ok(profile),
+            Profile::Other { name, .. } => Err(Error::NotSso { profile: name }),
+        }
+    }
+
+    pub(crate) fn sso_session(&self, name: &str) -> Result<SsoSession> {
+        let section = self.config.sso_session(name).ok_or_else(|| Error::UnknownSession {
+            name: name.to_owned(),
+            path: self.config_path.clone(),
+            near: owned(nearest(name, self.config.sso_session_names())),
+        })?;
+        profile::sso_session(name, &|key| section.get(key).map(str::to_owned))
+            .map_err(|problem| self.problem(&section, problem))
+    }
+
+    /// Every usable profile that signs in through Identity Center.
+    pub(crate) fn sso_profiles(&self) -> Vec<SsoProfile> {
+        self.config.profile_names().filter_map(|name| self.sso_profile(name).ok()).collect()
+    }
+
+    /// Every session that a profile or an `[sso-session]` section defines, each once.
+    pub(crate) fn sessions(&self) -> Vec<SsoSession> {
+        let named = self.config.sso_session_names().filter_map(|name| self.sso_session(name).ok());
+        let mut sessions: Vec<SsoSession> = Vec::new();
+        for session in named.chain(self.sso_profiles().into_iter().map(|profile| profile.session)) {
+            if sessions.iter().all(|known| known.cache_key() != session.cache_key()) {
+                sessions.push(session);
+            }
+        }
+        sessions
+    }
+
+    /// Endpoint overrides in the SDKs' order (`protocol.md` 1.5): the service's variable, the common variable, the
+    /// `[services]` block of `profile`, its `endpoint_url`. Empty values count as absent. Both spellings of the OIDC
+    /// block are read: the AWS CLI has `sso_oidc`, the Rust SDK `sso-oidc`.
+    pub(crate) fn endpoints(&self, context: &Context, profile: Option<&str>) -> Endpoints {
+        let truth = |value: Option<&str>| value.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let section = profile.and_then(|name| self.config.profile(name));
+        let ignored = truth(context.var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+            || truth(section.as_ref().and_then(|section| section.get("ignore_configured_endpoint_urls")));
+        if ignored {
+            return Endpoints::default();
+        }
+        let services = section.as_ref().and_then(|section| self.config.services(section.get("services")?));
+        let find = |variable: &str, keys: &[&str]| {
+            let block = |services: &Section<'_>| {
+                keys.iter().find_map(|key| services.sub(key, "endpoint_url")).map(str::to_owned)
+            };
+            [
+                context.var(variable).map(str::to_owned),
+                context.var("AWS_ENDPOINT_URL").map(str::to_owned),
+                services.as_ref().and_then(block),
+                section.as_ref().and_then(|section| section.get("endpoint_url")).map(str::to_owned),
+            ]
+            .into_iter()
+            .flatten()
+            .find(|url| !url.is_empty())
+        };
+        Endpoints {
+            sso: find("AWS_ENDPOINT_URL_SSO", &["sso"]),
+            sso_oidc: find("AWS_ENDPOINT_URL_SSO_OIDC", &["sso_oidc", "sso-oidc"]),
+        }
+    }
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,77 @@
+//! Failures that a hook must not repeat at every prompt: a renewal that failed, a sign-in that was turned down.
+//!
+//! Kept per sso-session, so that every shell knows; a success removes it.
+
+use super::files;
+use crate::context::Context;
+use crate::core::decision::Setback;
+use crate::core::timestamp::Timestamp;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
+use std::fs;
+use std::path::PathBuf;
+
+/// Seconds for which a hook does not offer a sign-in again that was refused, cancelled or timed out.
+const REFUSED: i64 = 600;
+/// Seconds after the first failed renewal; each further one doubles it, up to [`REFUSED`].
+const FIRST_RETRY: i64 = 30;
+
+/// A remembered setback.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    refused: bool,
+    /// Epoch seconds until which no hook tries again.
+    until: i64,
+    /// How many renewals have failed in a row.
+    failures: u32,
+    /// What went wrong, for people.
+    pub(crate) why: String,
+}
+
+impl Record {
+    pub(crate) fn kind(&self) -> Setback {
+        if self.refused { Setback::SignInRefused } else { Setback::RenewalFailed }
+    }
+
+    pub(crate) fn until(&self) -> Timestamp {
+        Timestamp::from_epoch(self.until)
+    }
+}
+
+fn path(context: &Context, session_key: &str) -> Result<PathBuf> {
+    let name = format!("{}.json", files::hex(&Sha1::digest(session_key)));
+    Ok(context.state_directory()?.join("setbacks").join(name))
+}
+
+/// The setback in force for this session at `now`.
+pub(crate) fn in_force(context: &Context, session_key: &str, now: Timestamp) -> Option<Record> {
+    stored(context, session_key).filter(|record| {
+        // A clock that was set back must not turn minutes into years.
+        record.until() > now && record.until().since(now) <= REFUSED
+    })
+}
+
+fn stored(context: &Context, session_key: &str) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path(context, session_key).ok()?).ok()?).ok()
+}
+
+/// Remembers that `kind` happened at `now`. Failing to remember is no failure: the worst is one more try.
+pub(crate) fn record(context: &Context, session_key: &str, kind: Setback, why: &str, now: Timestamp) {
+    let earlier = stored(context, session_key).filter(|record| !record.refused).map_or(0, |record| record.failures);
+    let (refused, failures, wait) = match kind {
+        Setback::SignInRefused => (true, 0, REFUSED),
+        Setback::RenewalFailed => (false, earlier + 1, (FIRST_RETRY << earlier.min(5)).min(REFUSED)),
+    };
+    let record = Record { refused, until: now.plus(wait).epoch(), failures, why: why.to_owned() };
+    if let (Ok(path), Ok(text)) = (path(context, session_key), serde_json::to_vec(&record)) {
+        let _ = files::replace(&path, &text);
+    }
+}
+
+/// Forgets the setback: something has worked.
+pub(crate) fn clear(context: &Context, session_key: &str) {
+    if let Ok(path) = path(context, session_key) {
+        let _ = files::remove(&path);
+    }
+}

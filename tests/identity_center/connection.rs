@@ -1,0 +1,239 @@
+//! One thread a connection: read a request, meet a fault or act, answer.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::http::{Reply, Request};
+use super::{Shared, State, browser, oidc, portal, sts};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    RegisterClient,
+    StartDeviceAuthorization,
+    /// All three grants; tell them apart by `grantType` in the body.
+    CreateToken,
+    /// `GET /authorize`, by the browser.
+    Authorize,
+    /// `GET /device`, by the browser.
+    VerifyDevice,
+    /// A click on a consent page.
+    Decide,
+    GetRoleCredentials,
+    ListAccounts,
+    ListAccountRoles,
+    Logout,
+    GetCallerIdentity,
+    /// The stand-in browser reports the URL it was started with.
+    Browser,
+    /// Anything else.
+    Unknown,
+}
+
+impl Operation {
+    pub(super) fn of(method: &str, path: &str, body: &Value) -> Self {
+        match (method, path) {
+            ("POST", "/client/register") => Self::RegisterClient,
+            ("POST", "/device_authorization") => Self::StartDeviceAuthorization,
+            ("POST", "/token") => Self::CreateToken,
+            ("GET", "/authorize") => Self::Authorize,
+            ("GET", "/device") => Self::VerifyDevice,
+            ("GET", "/authorize/decide" | "/device/decide") => Self::Decide,
+            ("GET", "/federation/credentials") => Self::GetRoleCredentials,
+            ("GET", "/assignment/accounts") => Self::ListAccounts,
+            ("GET", "/assignment/roles") => Self::ListAccountRoles,
+            ("POST", "/logout") => Self::Logout,
+            ("POST", "/browser") => Self::Browser,
+            ("POST", "/") if body["Action"] == "GetCallerIdentity" => Self::GetCallerIdentity,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// An error in the shape of the service that the operation belongs to.
+    fn error(request: &Request, status: u16, name: &str, message: &str) -> Reply {
+        match request.operation {
+            Self::RegisterClient | Self::StartDeviceAuthorization | Self::CreateToken => {
+                let server = status >= 500;
+                let code = if server {
+                    "server_error"
+                } else {
+                    "invalid_request"
+                };
+                let body = json!({ "error": code, "error_description": message });
+                Reply::json(status, &body).with("x-amzn-ErrorType", name)
+            }
+            Self::GetCallerIdentity => sts::error(request, status, name, message),
+            _ => portal::error(status, name, message),
+        }
+    }
+}
+
+/// A way to misbehave.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Wait, then act and answer as usual.
+    Delay(Duration),
+    /// Answer this instead of acting.
+    Status {
+        code: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    /// 429, with `Retry-After` in seconds if given; instead of acting.
+    Throttle { retry_after: Option<u64> },
+    /// 500 in the service's own shape; instead of acting.
+    ServerError,
+    /// 502 with an HTML page, as a proxy sends it; instead of acting.
+    HtmlBadGateway,
+    /// 400 with an error name that no service model has; instead of acting.
+    UnknownError(String),
+    /// Reset the connection instead of acting.
+    Reset,
+    /// Close the connection instead of acting.
+    CloseBeforeActing,
+    /// Act, then close the connection without an answer.
+    CloseAfterActing,
+    /// Never answer, until the client goes away.
+    Hang,
+    /// Act, then answer one byte at a time, waiting this long before each.
+    SlowDrip(Duration),
+    /// Act, then close after half of the body.
+    Truncated,
+    /// 200 with a body that is not JSON; instead of acting.
+    InvalidJson,
+    /// 200 without a body; instead of acting.
+    Empty200,
+    /// Act, but what is issued has expired already.
+    ServeExpired,
+}
+
+/// Serves until the server stops.
+pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming().flatten() {
+        let mut state = shared.lock();
+        if state.stopped {
+            return;
+        }
+        let id = state.next();
+        if let Ok(handle) = stream.try_clone() {
+            state.connections.insert(id, handle);
+        }
+        drop(state);
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            serve(&shared, &stream).ok(); // the other side went away, or talks nonsense
+            shared.lock().connections.remove(&id);
+        });
+    }
+}
+
+fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    while let Some(request) = Request::read(stream)? {
+        let operation = request.operation;
+        let fault = shared.update(|state| {
+            state.requests.push(request.clone());
+            let met = state.faults.iter().position(|(of, _)| *of == operation);
+            met.map(|index| state.faults.remove(index).1)
+        });
+        if matches!(fault, Some(Fault::Reset)) {
+            return Ok(());
+        }
+        stream.read_exact(&mut [0])?; // the byte that `Request::read` left
+        let error = |status, name: &str, why| Operation::error(&request, status, name, why);
+        let reply = match &fault {
+            Some(Fault::Status {
+                code,
+                headers,
+                body,
+            }) => {
+                let (headers, body) = (headers.clone(), body.clone());
+                Reply {
+                    status: *code,
+                    headers,
+                    body,
+                }
+            }
+            Some(Fault::Throttle { retry_after }) => {
+                let reply = error(429, "TooManyRequestsException", "HTTP 429 Unknown Code");
+                let seconds = retry_after.iter().map(u64::to_string);
+                seconds.fold(reply, |reply, seconds| reply.with("Retry-After", seconds))
+            }
+            Some(Fault::ServerError) => error(500, "InternalServerException", "something broke"),
+            Some(Fault::HtmlBadGateway) => Reply::page(502, "502 Bad Gateway", ""),
+            Some(Fault::UnknownError(name)) => error(400, name, "nobody has heard of this"),
+            Some(Fault::CloseBeforeActing) => return Ok(()),
+            Some(Fault::Hang) => return io::copy(&mut stream, &mut io::sink()).map(drop),
+            Some(Fault::InvalidJson) => Reply::new(200, "application/json", "{\"accessToken\": "),
+            Some(Fault::Empty200) => Reply::new(200, "application/json", ""),
+            Some(Fault::ServeExpired) => shared.update(|state| {
+                let usual = state.settings.clone();
+                state.settings.role_lifetime = Duration::ZERO;
+                state.settings.token_lifetime = Duration::ZERO;
+                let reply = act(state, &request);
+                state.settings = usual;
+                reply
+            }),
+            Some(Fault::Delay(duration)) => {
+                shared.pause(*duration);
+                shared.update(|state| act(state, &request))
+            }
+            _ if operation == Operation::Browser => {
+                browser::open(shared, &String::from_utf8_lossy(&request.raw_body));
+                Reply::new(200, "text/plain", "")
+            }
+            _ => shared.update(|state| act(state, &request)),
+        };
+        if matches!(fault, Some(Fault::CloseAfterActing)) {
+            return Ok(());
+        }
+        shared.update(|state| {
+            let mut recorded = state.requests.iter_mut();
+            let mine = recorded.find(|mine| mine.request_id == request.request_id);
+            mine.map(|mine| mine.status = Some(reply.status))
+        });
+        let bytes = reply.bytes(&request.request_id);
+        match fault {
+            Some(Fault::Truncated) => {
+                return stream.write_all(&bytes[..bytes.len() - reply.body.len().div_ceil(2)]);
+            }
+            Some(Fault::SlowDrip(pace)) => {
+                for byte in bytes {
+                    shared.pause(pace);
+                    stream.write_all(&[byte])?;
+                }
+            }
+            _ => stream.write_all(&bytes)?,
+        }
+        if request.header("connection").eq_ignore_ascii_case("close") {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn act(state: &mut State, request: &Request) -> Reply {
+    let result = match request.operation {
+        Operation::RegisterClient => oidc::register_client(state, request),
+        Operation::StartDeviceAuthorization => oidc::start_device_authorization(state, request),
+        Operation::CreateToken => oidc::create_token(state, request),
+        Operation::Authorize => oidc::authorize(state, request),
+        Operation::VerifyDevice => oidc::verify_device(state, request),
+        Operation::Decide => oidc::decide(state, request),
+        Operation::GetRoleCredentials => portal::get_role_credentials(state, request),
+        Operation::ListAccounts => portal::list_accounts(state, request),
+        Operation::ListAccountRoles => portal::list_account_roles(state, request),
+        Operation::Logout => portal::logout(state, request),
+        Operation::GetCallerIdentity => sts::get_caller_identity(state, request),
+        _ => Err(portal::error(
+            404,
+            "UnknownOperationException",
+            "no such operation",
+        )),
+    };
+    result.unwrap_or_else(|refusal| refusal)
+}

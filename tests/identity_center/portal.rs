@@ -1,0 +1,166 @@
+//! The access portal: who has which permission set where, and role credentials.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::http::{Answer, Reply, Request};
+use super::sts::hex;
+use super::{IdentityCenter, State, random_base32, random_base64, since_epoch};
+
+/// Who role credentials act as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub account: String,
+    /// The permission set.
+    pub role_name: String,
+}
+
+impl Identity {
+    /// The caller's ARN, as STS tells it.
+    pub fn arn(&self) -> String {
+        let Self { account, role_name } = self;
+        format!(
+            "arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{role_name}_{}/sandbox",
+            self.digest()
+        )
+    }
+
+    /// 16 hex digits, fixed for a permission set in an account.
+    pub(super) fn digest(&self) -> String {
+        hex(&Sha256::digest(format!("{} {}", self.account, self.role_name))[..8])
+    }
+}
+
+/// Role credentials as issued, secrets included.
+#[derive(Clone, Debug)]
+pub struct IssuedCredentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: String,
+    pub expires: SystemTime,
+    pub identity: Identity,
+}
+
+pub(super) struct AccessToken {
+    pub session: u64,
+    pub expires: SystemTime,
+}
+
+pub(super) fn error(status: u16, name: &str, message: &str) -> Reply {
+    let body =
+        json!({ "message": message, "__type": format!("com.amazonaws.switchboard.portal#{name}") });
+    Reply::json(status, &body).with("x-amzn-ErrorType", name)
+}
+
+pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answer {
+    signed_in(state, request)?;
+    let identity = Identity {
+        account: required(request, "account_id")?.to_owned(),
+        role_name: required(request, "role_name")?.to_owned(),
+    };
+    let wanted = (identity.account.clone(), identity.role_name.clone());
+    if !state.assignments.contains(&wanted) {
+        return Err(error(403, "ForbiddenException", "No access"));
+    }
+    let n = state.next();
+    // Like the real ones: 20, 40 and a few hundred characters, some of which need quoting.
+    let noise = random_base64::<27>();
+    let issued = IssuedCredentials {
+        access_key_id: format!("ASIASANDBOX{}", random_base32::<9>()),
+        secret_access_key: format!("{}+/{}/+", &noise[..18], &noise[18..]),
+        session_token: format!("IQoJb3JpZ2lu//+{n:06}{}+/==", random_base64::<240>()),
+        expires: SystemTime::now() + state.settings.role_lifetime,
+        identity,
+    };
+    let reply = json!({ "roleCredentials": {
+        "accessKeyId": issued.access_key_id, "secretAccessKey": issued.secret_access_key,
+        "sessionToken": issued.session_token,
+        "expiration": u64::try_from(since_epoch(issued.expires).as_millis()).unwrap_or(u64::MAX),
+    }});
+    state.issued.push(issued);
+    Ok(Reply::json(200, &reply))
+}
+
+pub(super) fn list_accounts(state: &mut State, request: &Request) -> Answer {
+    signed_in(state, request)?;
+    let mine = |id: &str| state.assignments.iter().any(|(account, _)| account == id);
+    let accounts = IdentityCenter::ACCOUNTS
+        .iter()
+        .filter(|(id, _)| mine(id))
+        .map(|(id, name)| {
+            let email = format!("{name}@example.test");
+            json!({ "accountId": id, "accountName": name, "emailAddress": email })
+        });
+    list_page(state, request, "accountList", accounts.collect())
+}
+
+pub(super) fn list_account_roles(state: &mut State, request: &Request) -> Answer {
+    signed_in(state, request)?;
+    let account = required(request, "account_id")?;
+    if !IdentityCenter::ACCOUNTS
+        .iter()
+        .any(|(id, _)| *id == account)
+    {
+        return Err(error(404, "ResourceNotFoundException", "Account not found"));
+    }
+    let mine = state.assignments.iter().filter(|(a, _)| a == account);
+    let roles = mine.map(|(account, role)| json!({ "roleName": role, "accountId": account }));
+    list_page(state, request, "roleList", roles.collect())
+}
+
+/// Ends the session: its tokens stop working, its role credentials do not.
+pub(super) fn logout(state: &mut State, request: &Request) -> Answer {
+    let session = signed_in(state, request)?;
+    state.sessions.remove(&session);
+    state
+        .access_tokens
+        .retain(|_, token| token.session != session);
+    Ok(Reply::new(200, "application/json", ""))
+}
+
+/// The session of the request's access token.
+fn signed_in(state: &State, request: &Request) -> Result<u64, Reply> {
+    let token = state
+        .access_tokens
+        .get(request.header("x-amz-sso_bearer_token"));
+    let alive = token.filter(|token| token.expires > SystemTime::now());
+    let why = "Session token not found or invalid";
+    alive
+        .map(|token| token.session)
+        .ok_or_else(|| error(401, "UnauthorizedException", why))
+}
+
+fn required<'a>(request: &'a Request, name: &str) -> Result<&'a str, Reply> {
+    let value = Some(request.parameter(name)).filter(|value| !value.is_empty());
+    value.ok_or_else(|| {
+        error(
+            400,
+            "InvalidRequestException",
+            &format!("{name} is missing"),
+        )
+    })
+}
+
+/// One page of a list. The token for the next one needs percent-encoding.
+fn list_page(state: &State, request: &Request, name: &str, items: Vec<Value>) -> Answer {
+    let invalid = |why| error(400, "InvalidRequestException", why);
+    let number = |text: &str| text.parse::<usize>().ok();
+    let most = match request.parameter("max_result") {
+        "" => Some(100),
+        most => number(most).filter(|most| (1..=100).contains(most)),
+    };
+    let start = match request.parameter("next_token") {
+        "" => Some(0),
+        token => token
+            .strip_prefix("PAGE+/")
+            .and_then(|rest| number(rest.strip_suffix('=')?)),
+    };
+    let most = most.ok_or_else(|| invalid("max_result must be 1 to 100"))?;
+    let start = start.ok_or_else(|| invalid("next_token is invalid"))?;
+    let end = start.saturating_add(most.min(state.settings.page_size));
+    let next = (end < items.len()).then(|| format!("PAGE+/{end}="));
+    let page: Vec<_> = items.into_iter().take(end).skip(start).collect();
+    Ok(Reply::json(200, &json!({ name: page, "nextToken": next })))
+}
