@@ -35,16 +35,6 @@ __awsdir_managed=(
   AWS_SESSION_EXPIRATION
   AWSDIR
 )
-# Of these, what says who we are: changed by hand, it is the user's.
-__awsdir_identity=(
-  AWS_PROFILE
-  AWS_SSO_PROFILE
-  AWS_ACCESS_KEY_ID
-  AWS_SECRET_ACCESS_KEY
-  AWS_SESSION_TOKEN
-  AWS_SECURITY_TOKEN
-  AWS_DEFAULT_PROFILE
-)
 
 # --- variables: a state is "=value", or "" for unset -----------------------------------------------------
 # __awsdir_{snapshot,before,after}_NAME hold states; before and after differ where a value is ours.
@@ -111,15 +101,15 @@ __awsdir_is_due() {
     { [ -n "$__awsdir_deadline" ] && __awsdir_clock && [ "$now" -ge "$__awsdir_deadline" ]; }
 }
 
-# Sets name to the first variable of the identity that no longer has our value; fails if there is none.
-__awsdir_set_by_hand() {
-  local ours
-  [ "$__awsdir_status" = active ] || return 1
-  for name in "${__awsdir_identity[@]}"; do
-    ours=__awsdir_after_$name
-    [ "${!name+=${!name}}" = "${!ours}" ] || return 0
-  done
-  return 1
+# Sets identity: who the environment says we are.
+__awsdir_identify() {
+  identity="${AWS_PROFILE+=$AWS_PROFILE}
+${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}
+${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}
+${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}
+${AWS_SESSION_TOKEN+=$AWS_SESSION_TOKEN}
+${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}
+${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
 }
 
 # --- changing --------------------------------------------------------------------------------------------
@@ -170,7 +160,7 @@ __awsdir_take_snapshot() {
 
 # Notes what an evaluation gave.
 __awsdir_take_note() {
-  local name state snapshot
+  local name state snapshot identity
   for name in "${__awsdir_managed[@]}"; do
     snapshot=__awsdir_snapshot_$name
     if __awsdir_has "$__awsdir_theirs" "$name"; then __awsdir_put "$name" "${!snapshot}"; fi
@@ -180,6 +170,8 @@ __awsdir_take_note() {
     __awsdir_state "$name"
     __awsdir_keep after "$name" "$state"
   done
+  __awsdir_identify
+  __awsdir_identity=$identity
 }
 
 # Ctrl-C came in the middle of an evaluation: as if it had not begun.
@@ -193,6 +185,21 @@ __awsdir_roll_back() {
   done
   __awsdir_forget
   __awsdir_answered='' __awsdir_stage=''
+}
+
+# The identity was changed by hand, so it is the user's: what is left of ours goes, until the next directory.
+__awsdir_stand_down() {
+  local name state after
+  for name in AWS_PROFILE AWS_SSO_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
+    AWS_SECURITY_TOKEN AWS_DEFAULT_PROFILE; do
+    after=__awsdir_after_$name
+    __awsdir_state "$name"
+    [ "$state" = "${!after}" ] || break
+  done
+  __awsdir_stands_down=yes
+  __awsdir_restore
+  __awsdir_answered=yes
+  printf 'awsdir: `%s` was set by hand; standing down until the next directory\n' "$name" >&2
 }
 
 # Asks the binary and takes its answer. No answer, or half of one, means nothing to set.
@@ -214,18 +221,16 @@ __awsdir_ask() {
 
 # The hook: returns at once where nothing changed.
 __awsdir_check() {
-  local file content generation name began=$__awsdir_began
+  local file content generation identity began=$__awsdir_began
   [ "$__awsdir_status" != standdown ] || return 0
   if [ "$__awsdir_stage" = applying ]; then __awsdir_roll_back; fi
   if [ "$__awsdir_stage" = asking ]; then __awsdir_answered=''; fi
   __awsdir_look
   if [ -n "$__awsdir_answered" ] && [ "$file" = "$__awsdir_file" ]; then
     [ -z "$__awsdir_stands_down" ] || return 0
-    if __awsdir_set_by_hand; then
-      __awsdir_stands_down=yes
-      __awsdir_restore
-      __awsdir_answered=yes
-      printf 'awsdir: `%s` was set by hand; standing down until the next directory\n' "$name" >&2
+    __awsdir_identify
+    if [ "$__awsdir_status" = active ] && [ "$identity" != "$__awsdir_identity" ]; then
+      __awsdir_stand_down
       return 0
     fi
     [ "$content" != "$__awsdir_content" ] || __awsdir_is_due || return 0
@@ -280,7 +285,10 @@ awsdir_prompt() {
 # Runs $3… with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in
 # here (E, T) or stop us (e, u, k). $1 is "$-"; $2 is the status to return, which under errexit would end the shell.
 __awsdir_quietly() {
-  { set +aekuvxET; } 2>/dev/null
+  case $1 in
+    *[aekuvxET]*) { set +aekuvxET; } 2>/dev/null ;;
+    *) ;;
+  esac
   local segment
   # If Ctrl-C comes, the next prompt finds them here and gives them back.
   __awsdir_options=$__awsdir_options${1//[!aekuvxET]/}

@@ -11,7 +11,7 @@
   -o no_csh_junkie_quotes -o no_posix_identifiers -o no_err_exit -o no_err_return -o unset -c '
 
 # What the hook may set or unset, and must be able to put back.
-typeset -ga __awsdir_managed __awsdir_identity
+typeset -ga __awsdir_managed
 __awsdir_managed=(
   AWS_PROFILE
   AWS_REGION
@@ -29,16 +29,6 @@ __awsdir_managed=(
   AWSUME_EXPIRATION
   AWS_SESSION_EXPIRATION
   AWSDIR
-)
-# Of these, what says who we are: changed by hand, it belongs to the user.
-__awsdir_identity=(
-  AWS_PROFILE
-  AWS_SSO_PROFILE
-  AWS_ACCESS_KEY_ID
-  AWS_SECRET_ACCESS_KEY
-  AWS_SESSION_TOKEN
-  AWS_SECURITY_TOKEN
-  AWS_DEFAULT_PROFILE
 )
 
 # --- variables: a state is "=value", or "" for unset -----------------------------------------------------
@@ -111,15 +101,15 @@ __awsdir_is_due() {
   [[ -n $__awsdir_deadline ]] && __awsdir_clock && (( now >= __awsdir_deadline ))
 }
 
-# Sets name to the first variable of the identity that no longer has our value; fails if there is none.
-__awsdir_set_by_hand() {
-  local state
-  [[ $__awsdir_status == active ]] || return 1
-  for name in $__awsdir_identity; do
-    __awsdir_state $name
-    [[ $state == $__awsdir_after[$name] ]] || return 0
-  done
-  return 1
+# Sets identity: who the environment says we are.
+__awsdir_identify() {
+  identity="${AWS_PROFILE+=$AWS_PROFILE}
+${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}
+${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}
+${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}
+${AWS_SESSION_TOKEN+=$AWS_SESSION_TOKEN}
+${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}
+${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
 }
 
 # --- changing --------------------------------------------------------------------------------------------
@@ -165,7 +155,7 @@ __awsdir_take_snapshot() {
 
 # Notes what an evaluation gave.
 __awsdir_take_note() {
-  local name state
+  local name state identity
   for name in $__awsdir_managed; do
     if (( ${__awsdir_theirs[(Ie)$name]} )); then __awsdir_put $name "$__awsdir_snapshot[$name]"; fi
     __awsdir_before[$name]=$__awsdir_snapshot[$name]
@@ -173,6 +163,8 @@ __awsdir_take_note() {
     __awsdir_state $name
     __awsdir_after[$name]=$state
   done
+  __awsdir_identify
+  __awsdir_identity=$identity
 }
 
 # Ctrl-C came in the middle of an evaluation: as if it had not begun.
@@ -183,6 +175,20 @@ __awsdir_roll_back() {
   done
   __awsdir_forget
   __awsdir_answered= __awsdir_stage=
+}
+
+# The identity was changed by hand, so it belongs to the user: what is left of ours goes, until the next directory.
+__awsdir_stand_down() {
+  local name state
+  for name in AWS_PROFILE AWS_SSO_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
+    AWS_SECURITY_TOKEN AWS_DEFAULT_PROFILE; do
+    __awsdir_state $name
+    [[ $state == $__awsdir_after[$name] ]] || break
+  done
+  __awsdir_stands_down=yes
+  __awsdir_restore
+  __awsdir_answered=yes
+  print -ru2 "awsdir: \`$name\` was set by hand; standing down until the next directory"
 }
 
 # Asks the binary and takes its answer. No answer, or half of one, means nothing to set.
@@ -209,17 +215,15 @@ __awsdir_ask() {
 
 # The hook: returns at once where nothing changed.
 __awsdir_check() {
-  local file content generation name began=$__awsdir_began
+  local file content generation identity began=$__awsdir_began
   [[ $__awsdir_status != standdown ]] || return 0
   if [[ $__awsdir_stage == asking ]]; then __awsdir_answered=; fi
   __awsdir_look
   if [[ -n $__awsdir_answered && $file == $__awsdir_file ]]; then
     [[ -z $__awsdir_stands_down ]] || return 0
-    if __awsdir_set_by_hand; then
-      __awsdir_stands_down=yes
-      __awsdir_restore
-      __awsdir_answered=yes
-      print -ru2 "awsdir: \`$name\` was set by hand; standing down until the next directory"
+    __awsdir_identify
+    if [[ $__awsdir_status == active && $identity != $__awsdir_identity ]]; then
+      __awsdir_stand_down
       return 0
     fi
     [[ $content != $__awsdir_content ]] || __awsdir_is_due || return 0

@@ -181,7 +181,7 @@ fn drop_inherited(context: &Context, inherited: &[&'static str], answer: &mut An
 /// Role credentials that were renewed less than a minute ago are as fresh as they get, however short their life.
 fn renewed_just_now(context: &Context, profile: &SsoProfile) -> bool {
     let modified = aws_cache::role_path(context, profile).ok().and_then(|path| path.metadata().ok()?.modified().ok());
-    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < Duration::from_secs(60))
+    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < Duration::from_mins(1))
 }
 
 /// Starts `awsdir refresh` for nobody to wait for. If it cannot be started the next question comes soon enough.

@@ -4,7 +4,7 @@
 use super::gather::{Directory, Standing};
 use crate::cli::Refresh;
 use crate::context::{Context, clock};
-use crate::core::decision::{Blocked, Decision, Goal, Setback};
+use crate::core::decision::{Decision, Goal, Setback};
 use crate::core::dotfile::LoginMode;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
@@ -34,10 +34,9 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         !detached && context.stdin_is_terminal && context.person_present() && directory.login() != LoginMode::Never;
     let standing = Standing::of(context, profile, directory.goal(), person)?;
     let may_sign_in = match standing.decision {
-        Decision::Use => return Ok(()),
         Decision::UseAndRenew => false,
         Decision::Renew | Decision::SignIn => person && standing.situation.setback != Some(Setback::SignInRefused),
-        Decision::Blocked(Blocked::SignInNeeded | Blocked::SignInRefused | Blocked::RenewalFailed) => return Ok(()),
+        Decision::Use | Decision::Blocked(_) => return Ok(()),
     };
     let limits = if detached { Limits { lock: Duration::ZERO, ..Limits::COMMAND } } else { Limits::HOOK };
     let ladder = Ladder {

@@ -47,13 +47,12 @@ impl Report {
             Rule::Dotfile(_) => Directory::here(context)?,
             _ => None,
         };
-        let (profile, region, goal) = match &directory {
-            Some(directory) => (directory.profile.clone(), directory.region().map(str::to_owned), directory.goal()),
-            None => {
-                let profile = Profiles::load(context)?.profile(&selected.name)?;
-                let region = profile.region().map(str::to_owned);
-                (profile, region, Goal::RoleCredentials { min_ttl: 0 })
-            }
+        let (profile, region, goal) = if let Some(directory) = &directory {
+            (directory.profile.clone(), directory.region().map(str::to_owned), directory.goal())
+        } else {
+            let profile = Profiles::load(context)?.profile(&selected.name)?;
+            let region = profile.region().map(str::to_owned);
+            (profile, region, Goal::RoleCredentials { min_ttl: 0 })
         };
         let standing = match &profile {
             Profile::Sso(sso) => Some(Standing::of(context, sso, goal, context.person_present())?),
@@ -186,6 +185,6 @@ impl Report {
         rows.push(("this shell", if self.loaded { "has it".to_owned() } else { "does not have it".to_owned() }));
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
-        rows.iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
+        rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {value}\n"))
     }
 }

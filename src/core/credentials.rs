@@ -52,6 +52,7 @@ impl Registration {
 }
 
 /// An access token of Identity Center with what renews it.
+#[expect(clippy::struct_field_names, reason = "access token and refresh token are the protocol's names")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) access_token: Secret,

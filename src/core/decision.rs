@@ -130,9 +130,9 @@ pub(crate) fn next_question(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use Blocked::*;
-    use Decision::*;
+    use super::Blocked::*;
+    use super::Decision::{Blocked, Renew, SignIn, Use, UseAndRenew};
+    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, next_question};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_epoch(1_800_000_000);

@@ -6,7 +6,7 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
         .map(|name| (strsim::jaro_winkler(&folded, &name.to_lowercase()), name))
-        .filter(|(score, _)| *score >= 0.75)
+        .filter(|(score, _)| *score >= 0.8)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(3).map(|(_, name)| name).collect()
@@ -28,8 +28,8 @@ mod tests {
 
     #[test]
     fn offers_the_likely_ones_best_first() {
-        let names = ["read-only", "read-write", "prod-admin", "staging"];
-        assert_eq!(nearest("read-onyl", names), ["read-only", "read-write"]);
+        let names = ["read-only", "read-on-prod", "prod-admin", "staging"];
+        assert_eq!(nearest("read-onyl", names), ["read-only", "read-on-prod"]);
         assert_eq!(nearest("ReadOnly", names)[0], "read-only");
         assert!(nearest("zzz", names).is_empty());
         assert_eq!(alternatives(&["a", "b", "c"]), "`a`, `b` or `c`");

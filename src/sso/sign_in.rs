@@ -39,7 +39,7 @@ impl How {
             open_browser: true,
             browser: settings.browser,
             port: settings.port,
-            timeout: Duration::from_secs(300),
+            timeout: Duration::from_mins(5),
         }
     }
 }

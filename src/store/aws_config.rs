@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 /// One of the two files of the AWS configuration. Where both say something, the credentials file
 /// wins, key by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub(crate) enum File {
     /// `~/.aws/config`, or what `AWS_CONFIG_FILE` names.
     Config,
     /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
@@ -33,7 +33,7 @@ pub enum File {
 
 /// What is wrong with a line. Any of these makes the whole file unusable, as it does in the SDKs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// A property or an indented line before the first header; a byte order mark counts as one.
     #[error("expected a section header in brackets first")]
     NoSection,
@@ -60,23 +60,23 @@ pub enum Problem {
 /// The first line that breaks the grammar of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
-pub struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// Counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong with that line.
-    pub problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 /// A [`SyntaxError`] and the file it is in; the caller knows that file's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{file}, line {line}: {problem}")]
-pub struct ParseError {
+pub(crate) struct ParseError {
     /// Which of the two files.
-    pub file: File,
+    pub(crate) file: File,
     /// Counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong with that line.
-    pub problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 impl fmt::Display for File {
@@ -92,31 +92,31 @@ impl fmt::Display for File {
 
 /// A section as it stands in a text.
 #[derive(Clone, Copy)]
-pub struct RawSection<'a> {
+pub(crate) struct RawSection<'a> {
     /// What stands between the brackets, untouched.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// The header's line, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The lines between this header and the next.
     body: &'a str,
 }
 
 /// A key and its value.
-pub struct Property<'a> {
+pub(crate) struct Property<'a> {
     /// As written; to be compared without regard to ASCII case.
-    pub key: &'a str,
+    pub(crate) key: &'a str,
     /// Without its comment. Indented lines below the property belong to it, each trimmed and after
     /// a newline; a nested block is such a value with nothing on its first line.
-    pub value: Cow<'a, str>,
+    pub(crate) value: Cow<'a, str>,
     /// The line of the key, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 /// The sections of a text in their order, after a check of every line.
 ///
 /// # Errors
 /// The first line that is not blank, a comment, a header, a property or a continuation.
-pub fn sections(text: &str) -> Result<Vec<RawSection<'_>>, SyntaxError> {
+pub(crate) fn sections(text: &str) -> Result<Vec<RawSection<'_>>, SyntaxError> {
     let mut sections: Vec<RawSection<'_>> = Vec::new();
     let mut body = 0;
     let mut property = None;
@@ -164,7 +164,7 @@ impl<'a> RawSection<'a> {
     /// The title's first word, if there are more, and the rest: `[profile dev]` is
     /// `(Some("profile"), "dev")`, `[dev]` is `(None, "dev")`.
     #[must_use]
-    pub fn name(&self) -> (Option<&'a str>, &'a str) {
+    pub(crate) fn name(&self) -> (Option<&'a str>, &'a str) {
         let title = trim(self.title);
         match title.bytes().position(is_blank) {
             Some(blank) => (Some(trim_wide(&title[..blank])), trim_wide(&title[blank + 1..])),
@@ -174,7 +174,7 @@ impl<'a> RawSection<'a> {
 
     /// The properties in their order, a repeated key as often as it is there.
     #[must_use]
-    pub fn properties(&self) -> Vec<Property<'a>> {
+    pub(crate) fn properties(&self) -> Vec<Property<'a>> {
         properties(self.line, self.body)
     }
 }
@@ -307,7 +307,7 @@ fn range_in(text: &str, part: &str) -> Range<usize> {
 /// The two files, merged. Sections of one name count as one, in the order of the files, however the
 /// blanks in their headers are spelt (`aws-runtime` merges two spellings in the order of a hash map).
 /// There is no `Debug`: the texts may hold secret access keys.
-pub struct AwsConfig {
+pub(crate) struct AwsConfig {
     texts: Texts,
     /// In the order of the files.
     entries: Vec<Entry>,
@@ -336,7 +336,7 @@ enum Kind {
 }
 
 /// A profile, an sso-session or a services section: all sections of its name as one.
-pub struct Section<'a> {
+pub(crate) struct Section<'a> {
     header: (File, usize),
     /// The last one of a key counts.
     properties: Vec<(File, Property<'a>)>,
@@ -360,7 +360,7 @@ impl AwsConfig {
     ///
     /// # Errors
     /// The first broken line of the config file, else of the credentials file.
-    pub fn parse(config: String, credentials: String) -> Result<Self, ParseError> {
+    pub(crate) fn parse(config: String, credentials: String) -> Result<Self, ParseError> {
         let credentials = Zeroizing::new(credentials);
         let texts = Texts { config, credentials };
         let mut entries = Vec::new();
@@ -376,29 +376,29 @@ impl AwsConfig {
 
     /// The profile of that name, from both files.
     #[must_use]
-    pub fn profile(&self, name: &str) -> Option<Section<'_>> {
+    pub(crate) fn profile(&self, name: &str) -> Option<Section<'_>> {
         self.section(Kind::Profile, name)
     }
 
     /// The names of the profiles, each once, in the order of the files.
-    pub fn profile_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn profile_names(&self) -> impl Iterator<Item = &str> {
         self.names(Kind::Profile)
     }
 
     /// The section `[sso-session NAME]`, which only the config file can have.
     #[must_use]
-    pub fn sso_session(&self, name: &str) -> Option<Section<'_>> {
+    pub(crate) fn sso_session(&self, name: &str) -> Option<Section<'_>> {
         self.section(Kind::SsoSession, name)
     }
 
     /// The names of the sso-sessions, each once, in the order of the file.
-    pub fn sso_session_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn sso_session_names(&self) -> impl Iterator<Item = &str> {
         self.names(Kind::SsoSession)
     }
 
     /// The section `[services NAME]`, which only the config file can have.
     #[must_use]
-    pub fn services(&self, name: &str) -> Option<Section<'_>> {
+    pub(crate) fn services(&self, name: &str) -> Option<Section<'_>> {
         self.section(Kind::Services, name)
     }
 
@@ -427,14 +427,14 @@ impl AwsConfig {
 impl Section<'_> {
     /// The value of a key, which is sought in any case; see [`Property::value`].
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.find(key).map(|(_, property)| &*property.value)
     }
 
     /// The value of `sub_key` in the nested block of `key`. In there case counts, and what looks like a
     /// comment is part of the value.
     #[must_use]
-    pub fn sub(&self, key: &str, sub_key: &str) -> Option<&str> {
+    pub(crate) fn sub(&self, key: &str, sub_key: &str) -> Option<&str> {
         let pairs = self.get(key)?.split('\n').filter_map(|line| line.split_once('='));
         let mut trimmed = pairs.map(|(key, value)| (trim(key), trim(value)));
         trimmed.rfind(|(key, _)| *key == sub_key).map(|(_, value)| value)
@@ -442,13 +442,13 @@ impl Section<'_> {
 
     /// Where the value of a key comes from: the file, and the line counted from 1.
     #[must_use]
-    pub fn line(&self, key: &str) -> Option<(File, usize)> {
+    pub(crate) fn line(&self, key: &str) -> Option<(File, usize)> {
         self.find(key).map(|(file, property)| (*file, property.line))
     }
 
     /// Where the section begins first: the file, and the line counted from 1.
     #[must_use]
-    pub fn header(&self) -> (File, usize) {
+    pub(crate) fn header(&self) -> (File, usize) {
         self.header
     }
 

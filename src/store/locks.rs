@@ -83,13 +83,11 @@ pub(crate) fn acquire(
         tell(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
         outcome = receiver.recv_timeout(limit.saturating_sub(PATIENCE));
     }
-    match outcome {
-        Ok(taken) => taken.map(held).map_err(failed),
-        Err(_) => {
-            let (pid, since) = holder(&path);
-            Err(Error::Busy { what: subject.in_words(), pid, since })
-        }
+    if let Ok(taken) = outcome {
+        return taken.map(held).map_err(failed);
     }
+    let (pid, since) = holder(&path);
+    Err(Error::Busy { what: subject.in_words(), pid, since })
 }
 
 /// Notes in the lock file who holds it, for those who wait.

@@ -88,7 +88,7 @@ impl Settings {
                     });
                 }
                 (_, Some(session), "port") => session.port = Some(value.parse().map_err(|_| bad("a port number"))?),
-                ("prompt", _, "format") => self.style.format = value.to_owned(),
+                ("prompt", _, "format") => value.clone_into(&mut self.style.format),
                 ("prompt", _, "danger") => self.style.danger = value.split_whitespace().map(str::to_owned).collect(),
                 ("awsdir" | "prompt", _, _) | (_, Some(_), _) => {
                     return Err((line, format!("unknown key `{key}` in `[{header}]`")));

@@ -40,9 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn write_script(server: SocketAddr, dir: &Path) -> PathBuf {
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let bash = std::env::split_paths(&search)
-        .map(|dir| dir.join("bash"))
-        .find(|bash| bash.is_file());
+    let bash = std::env::split_paths(&search).map(|dir| dir.join("bash")).find(|bash| bash.is_file());
     let bash = bash.unwrap_or_else(|| "/bin/bash".into());
     let script = format!(
         r#"#!{bash}
@@ -95,8 +93,7 @@ fn visit(shared: &Shared, url: &str, behaviour: BrowserBehaviour) {
 
 /// Sends the client's listener what browsers, scanners and attackers on the same machine send.
 fn pester(shared: &Shared, url: &str) -> io::Result<()> {
-    let callback = pairs(url.split_once('?').map_or("", |(_, query)| query))
-        .find(|(name, _)| name == "redirect_uri");
+    let callback = pairs(url.split_once('?').map_or("", |(_, query)| query)).find(|(name, _)| name == "redirect_uri");
     let Some((address, path)) = callback.as_ref().and_then(|(_, uri)| split(uri)) else {
         return Ok(()); // a device authorization has no listener
     };
@@ -105,16 +102,12 @@ fn pester(shared: &Shared, url: &str) -> io::Result<()> {
         let id = state.next();
         state.connections.insert(id, silent); // stays open as long as the server runs
     });
-    let get = |target: &str| {
-        format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-    };
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let requests = [
         get("/favicon.ico"),
         get(&format!("{path}?code=x&state=wrong")),
         get(path),
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 6\r\n\r\ncode=x"
-        ),
+        format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 6\r\n\r\ncode=x"),
         "\u{16}\u{3}\u{1} this is not HTTP\r\n\r\n".to_owned(),
     ];
     for request in requests {
@@ -129,33 +122,20 @@ fn load(url: &str) -> Page {
     for _ in 0..=5 {
         match fetch(&url) {
             Err(error) => {
-                return Page {
-                    url,
-                    status: None,
-                    body: error.to_string(),
-                };
+                return Page { url, status: None, body: error.to_string() };
             }
             Ok((_, Some(location), _)) => url = resolve(&url, &location),
             Ok((status, None, body)) => {
-                return Page {
-                    url,
-                    status: Some(status),
-                    body,
-                };
+                return Page { url, status: Some(status), body };
             }
         }
     }
-    Page {
-        url,
-        status: None,
-        body: "too many redirects".into(),
-    }
+    Page { url, status: None, body: "too many redirects".into() }
 }
 
 /// Status, `Location` and body of one page.
 fn fetch(url: &str) -> io::Result<(u16, Option<String>, String)> {
-    let (address, target) =
-        split(url).ok_or_else(|| io::Error::other("only http on a loopback address"))?;
+    let (address, target) = split(url).ok_or_else(|| io::Error::other("only http on a loopback address"))?;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: stand-in-browser\r\nAccept: text/html\r\n\
          Connection: close\r\n\r\n"
@@ -163,14 +143,10 @@ fn fetch(url: &str) -> io::Result<(u16, Option<String>, String)> {
     let bytes = exchange(address, &request)?;
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(body_start) = head.parse(&bytes).map_err(io::Error::other)?
-    else {
+    let httparse::Status::Complete(body_start) = head.parse(&bytes).map_err(io::Error::other)? else {
         return Err(io::Error::other("the answer broke off"));
     };
-    let location = head
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("location"));
+    let location = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
     let location = location.map(|header| String::from_utf8_lossy(header.value).into_owned());
     let body = String::from_utf8_lossy(&bytes[body_start..]).into_owned();
     Ok((head.code.unwrap_or_default(), location, body))
@@ -195,10 +171,7 @@ fn split(url: &str) -> Option<(SocketAddr, &str)> {
 }
 
 fn resolve(base: &str, location: &str) -> String {
-    match base
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-    {
+    match base.strip_prefix("http://").and_then(|rest| rest.split_once('/')) {
         Some((authority, _)) if location.starts_with('/') => {
             format!("http://{authority}{location}")
         }
@@ -208,13 +181,7 @@ fn resolve(base: &str, location: &str) -> String {
 
 /// The Approve button of a consent page.
 fn approve_link(page: &Page) -> Option<String> {
-    let links = page
-        .body
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next());
-    let approve = links
-        .map(|link| link.replace("&amp;", "&"))
-        .find(|link| link.ends_with("decision=approve"))?;
+    let links = page.body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let approve = links.map(|link| link.replace("&amp;", "&")).find(|link| link.ends_with("decision=approve"))?;
     Some(resolve(&page.url, &approve))
 }

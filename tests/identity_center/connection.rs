@@ -58,11 +58,7 @@ impl Operation {
         match request.operation {
             Self::RegisterClient | Self::StartDeviceAuthorization | Self::CreateToken => {
                 let server = status >= 500;
-                let code = if server {
-                    "server_error"
-                } else {
-                    "invalid_request"
-                };
+                let code = if server { "server_error" } else { "invalid_request" };
                 let body = json!({ "error": code, "error_description": message });
                 Reply::json(status, &body).with("x-amzn-ErrorType", name)
             }
@@ -78,11 +74,7 @@ pub enum Fault {
     /// Wait, then act and answer as usual.
     Delay(Duration),
     /// Answer this instead of acting.
-    Status {
-        code: u16,
-        headers: Vec<(String, String)>,
-        body: String,
-    },
+    Status { code: u16, headers: Vec<(String, String)>, body: String },
     /// 429, with `Retry-After` in seconds if given; instead of acting.
     Throttle { retry_after: Option<u64> },
     /// 500 in the service's own shape; instead of acting.
@@ -146,17 +138,9 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
         stream.read_exact(&mut [0])?; // the byte that `Request::read` left
         let error = |status, name: &str, why| Operation::error(&request, status, name, why);
         let reply = match &fault {
-            Some(Fault::Status {
-                code,
-                headers,
-                body,
-            }) => {
+            Some(Fault::Status { code, headers, body }) => {
                 let (headers, body) = (headers.clone(), body.clone());
-                Reply {
-                    status: *code,
-                    headers,
-                    body,
-                }
+                Reply { status: *code, headers, body }
             }
             Some(Fault::Throttle { retry_after }) => {
                 let reply = error(429, "TooManyRequestsException", "HTTP 429 Unknown Code");
@@ -229,11 +213,7 @@ fn act(state: &mut State, request: &Request) -> Reply {
         Operation::ListAccountRoles => portal::list_account_roles(state, request),
         Operation::Logout => portal::logout(state, request),
         Operation::GetCallerIdentity => sts::get_caller_identity(state, request),
-        _ => Err(portal::error(
-            404,
-            "UnknownOperationException",
-            "no such operation",
-        )),
+        _ => Err(portal::error(404, "UnknownOperationException", "no such operation")),
     };
     result.unwrap_or_else(|refusal| refusal)
 }

@@ -81,21 +81,16 @@ impl Request {
     fn parse(bytes: &[u8]) -> io::Result<Option<(Self, usize)>> {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut head = httparse::Request::new(&mut headers);
-        let httparse::Status::Complete(body_start) = head.parse(bytes).map_err(io::Error::other)?
-        else {
+        let httparse::Status::Complete(body_start) = head.parse(bytes).map_err(io::Error::other)? else {
             return Ok(None);
         };
         let mut headers = BTreeMap::<String, String>::new();
         for header in head.headers.iter() {
             let value = String::from_utf8_lossy(header.value).trim().to_owned();
             let joined = headers.entry(header.name.to_ascii_lowercase());
-            joined
-                .and_modify(|all| write!(all, ",{value}").expect("a string"))
-                .or_insert(value);
+            joined.and_modify(|all| write!(all, ",{value}").expect("a string")).or_insert(value);
         }
-        let length = headers
-            .get("content-length")
-            .map_or(Ok(0), |length| length.parse::<usize>());
+        let length = headers.get("content-length").map_or(Ok(0), |length| length.parse::<usize>());
         let end = body_start + length.map_err(io::Error::other)?;
         let Some(raw_body) = bytes.get(body_start..end) else {
             return Ok(None);
@@ -105,9 +100,7 @@ impl Request {
         let body = if text.is_empty() {
             Value::Null
         } else if content_type.starts_with("application/x-www-form-urlencoded") {
-            pairs(&text)
-                .map(|(name, value)| (name, Value::String(value)))
-                .collect()
+            pairs(&text).map(|(name, value)| (name, Value::String(value))).collect()
         } else {
             serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.to_string()))
         };
@@ -146,12 +139,7 @@ pub(super) struct Reply {
 impl Reply {
     pub fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
         let (headers, body) = (Vec::new(), body.into());
-        Self {
-            status,
-            headers,
-            body,
-        }
-        .with("Content-Type", content_type)
+        Self { status, headers, body }.with("Content-Type", content_type)
     }
 
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -187,40 +175,26 @@ impl Reply {
             write!(head, "{name}: {value}\r\n").expect("a string");
         }
         let (body, length) = (&self.body, self.body.len());
-        format!("{head}x-amzn-RequestId: {request_id}\r\nContent-Length: {length}\r\n\r\n{body}")
-            .into()
+        format!("{head}x-amzn-RequestId: {request_id}\r\nContent-Length: {length}\r\n\r\n{body}").into()
     }
 }
 
 /// The decoded name-value pairs of a query or a form.
 pub(super) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
-    let decode = |part: &str| {
-        percent_decode_str(&part.replace('+', " "))
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(move |pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
+    let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+    text.split('&').filter(|pair| !pair.is_empty()).map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    })
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986, as `SigV4` does.
 pub(super) fn encode(text: &str) -> String {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Text made safe for HTML and XML.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -88,11 +88,8 @@ impl IdentityCenter {
     /// contacted.
     pub const START_URL: &str = "https://awsdir-sandbox.awsapps.com/start";
     /// Account ids and names of the default world.
-    pub const ACCOUNTS: [(&str, &str); 3] = [
-        ("111111111111", "dev"),
-        ("222222222222", "prod"),
-        ("012345678901", "tools"),
-    ];
+    pub const ACCOUNTS: [(&str, &str); 3] =
+        [("111111111111", "dev"), ("222222222222", "prod"), ("012345678901", "tools")];
     /// The permission sets, assigned in every account of the default world.
     pub const ROLES: [&str; 2] = ["ReadOnly", "Admin"];
 
@@ -104,24 +101,13 @@ impl IdentityCenter {
             .iter()
             .flat_map(|&(account, _)| Self::ROLES.map(|role| (account.to_owned(), role.to_owned())))
             .collect();
-        let state = State {
-            endpoint: format!("http://{address}"),
-            assignments,
-            ..State::default()
-        };
-        let shared = Arc::new(Shared {
-            address,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let state = State { endpoint: format!("http://{address}"), assignments, ..State::default() };
+        let shared = Arc::new(Shared { address, state: Mutex::new(state), changed: Condvar::new() });
         let accept = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || connection::accept(&listener, &shared)
         });
-        Self {
-            shared,
-            accept: Some(accept),
-        }
+        Self { shared, accept: Some(accept) }
     }
 
     /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL_SSO`, `AWS_ENDPOINT_URL_SSO_OIDC` and
@@ -138,10 +124,7 @@ impl IdentityCenter {
     /// Makes the next `times` requests for `operation` fail that way; several faults act in the
     /// order injected.
     pub fn inject(&self, operation: Operation, fault: Fault, times: usize) {
-        self.shared
-            .lock()
-            .faults
-            .extend(std::iter::repeat_n((operation, fault), times));
+        self.shared.lock().faults.extend(std::iter::repeat_n((operation, fault), times));
     }
 
     /// How many injected faults no request has met yet.
@@ -167,8 +150,7 @@ impl IdentityCenter {
     /// Waits until `n` requests for `operation` have been received (not yet answered, perhaps);
     /// false on timeout.
     pub fn wait_for(&self, operation: Operation, n: usize, timeout: Duration) -> bool {
-        self.shared
-            .wait(timeout, |state| state.count(operation) >= n)
+        self.shared.wait(timeout, |state| state.count(operation) >= n)
     }
 
     /// The portal answers 401 to every access token issued so far, whatever its `expiresAt` says;
@@ -185,10 +167,7 @@ impl IdentityCenter {
 
     /// Takes a permission set away in one account: the portal answers 403 from now on.
     pub fn unassign(&self, account: &str, role_name: &str) {
-        self.shared
-            .lock()
-            .assignments
-            .retain(|(a, r)| (a.as_str(), r.as_str()) != (account, role_name));
+        self.shared.lock().assignments.retain(|(a, r)| (a.as_str(), r.as_str()) != (account, role_name));
     }
 
     /// Forgets every client registration: its id gives `invalid_client`.
@@ -208,10 +187,7 @@ impl IdentityCenter {
 
     /// Whose an access key id is, if this server issued it.
     pub fn caller_of(&self, access_key_id: &str) -> Option<Identity> {
-        self.shared
-            .lock()
-            .issued(access_key_id)
-            .map(|issued| issued.identity.clone())
+        self.shared.lock().issued(access_key_id).map(|issued| issued.identity.clone())
     }
 
     /// All role credentials issued so far, in order.
@@ -237,8 +213,7 @@ impl IdentityCenter {
 
     /// Waits until the stand-in browser has been asked to open `n` URLs; false on timeout.
     pub fn wait_for_browser(&self, n: usize, timeout: Duration) -> bool {
-        self.shared
-            .wait(timeout, |state| state.browser_opens.len() >= n)
+        self.shared.wait(timeout, |state| state.browser_opens.len() >= n)
     }
 
     /// Waits until the stand-in browser has ended up at `n` pages; false on timeout.
@@ -281,9 +256,7 @@ impl Shared {
     }
 
     fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, |state| !done(state));
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -329,24 +302,15 @@ impl State {
 
     /// An opaque URL-safe value that was never issued before.
     fn unique(&mut self, prefix: &str) -> String {
-        format!(
-            "{prefix}{:04}-{}",
-            self.next(),
-            URL_SAFE_NO_PAD.encode(random::<24>())
-        )
+        format!("{prefix}{:04}-{}", self.next(), URL_SAFE_NO_PAD.encode(random::<24>()))
     }
 
     fn count(&self, operation: Operation) -> usize {
-        self.requests
-            .iter()
-            .filter(|request| request.operation == operation)
-            .count()
+        self.requests.iter().filter(|request| request.operation == operation).count()
     }
 
     fn issued(&self, access_key_id: &str) -> Option<&IssuedCredentials> {
-        self.issued
-            .iter()
-            .find(|issued| issued.access_key_id == access_key_id)
+        self.issued.iter().find(|issued| issued.access_key_id == access_key_id)
     }
 }
 
@@ -358,10 +322,7 @@ fn random<const N: usize>() -> [u8; N] {
 
 /// `n` characters of the RFC 4648 base32 alphabet, the one of access key ids and user codes.
 fn random_base32<const N: usize>() -> String {
-    random::<N>()
-        .map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte & 31)]))
-        .iter()
-        .collect()
+    random::<N>().map(|byte| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte & 31)])).iter().collect()
 }
 
 /// Standard base64 of `N` random bytes.
@@ -371,6 +332,5 @@ fn random_base64<const N: usize>() -> String {
 
 /// Time since the epoch.
 fn since_epoch(time: SystemTime) -> Duration {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

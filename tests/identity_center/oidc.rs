@@ -78,9 +78,7 @@ pub(super) struct RefreshToken {
 /// An OAuth error: 400 (401 for `invalid_client`), with the exception's name in a header.
 fn error<'a>(code: &str, description: impl Into<Option<&'a str>>) -> Reply {
     let status = if code == "invalid_client" { 401 } else { 400 };
-    let words = code
-        .split('_')
-        .map(|word| word[..1].to_uppercase() + &word[1..]);
+    let words = code.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
     let body = json!({ "error": code, "error_description": description.into() });
     Reply::json(status, &body).with("x-amzn-ErrorType", words.collect::<String>() + "Exception")
 }
@@ -97,22 +95,13 @@ pub(super) fn register_client(state: &mut State, request: &Request) -> Answer {
         expires: now + state.settings.registration_lifetime,
     };
     if client.name.is_empty() || request.field("clientType") != "public" {
-        return Err(error(
-            "invalid_client_metadata",
-            "a client needs a name and the type public",
-        ));
+        return Err(error("invalid_client_metadata", "a client needs a name and the type public"));
     }
     if client.may(AUTHORIZATION_CODE) {
         known_start_url(state, &client.start_url)?;
-        let loopback = client
-            .redirect_uris
-            .iter()
-            .all(|uri| without_port(uri).is_some());
+        let loopback = client.redirect_uris.iter().all(|uri| without_port(uri).is_some());
         if client.redirect_uris.is_empty() || !loopback {
-            return Err(error(
-                "invalid_redirect_uri",
-                "only http on a loopback address",
-            ));
+            return Err(error("invalid_redirect_uri", "only http on a loopback address"));
         }
     }
     let id = state.unique("client-");
@@ -159,10 +148,7 @@ pub(super) fn create_token(state: &mut State, request: &Request) -> Answer {
     let (session, scopes) = match request.field("grantType") {
         AUTHORIZATION_CODE => {
             if !client.may(AUTHORIZATION_CODE) {
-                return Err(error(
-                    "unauthorized_client",
-                    "not registered for this grant",
-                ));
+                return Err(error("unauthorized_client", "not registered for this grant"));
             }
             // Taken out whatever follows: a code works once.
             let known = state.codes.remove(request.field("code"));
@@ -183,19 +169,13 @@ pub(super) fn create_token(state: &mut State, request: &Request) -> Answer {
             (begin_session(state), scopes)
         }
         "refresh_token" => {
-            let State {
-                refresh_tokens,
-                sessions,
-                ..
-            } = state;
+            let State { refresh_tokens, sessions, .. } = state;
             // Taken out: a refresh token works once.
             let mine = refresh_tokens.extract_if(|value, token| {
                 let alive = sessions.get(&token.session).is_some_and(|ends| *ends > now);
                 value == request.field("refreshToken") && token.client_id == client_id && alive
             });
-            let (_, token) = { mine }
-                .next()
-                .ok_or_else(|| refused("Invalid refresh token provided"))?;
+            let (_, token) = { mine }.next().ok_or_else(|| refused("Invalid refresh token provided"))?;
             (token.session, token.scopes)
         }
         _ => return Err(error("unsupported_grant_type", None)),
@@ -221,9 +201,7 @@ fn poll_device(state: &mut State, device_code: &str, client_id: &str) -> Result<
         }
         Some(false) => Err(error("access_denied", None)),
         // Clients ask once before they show the code and once right after: these may be close.
-        None if device.polls > 2 && since_last < state.settings.device_interval => {
-            Err(error("slow_down", None))
-        }
+        None if device.polls > 2 && since_last < state.settings.device_interval => Err(error("slow_down", None)),
         None => Err(error("authorization_pending", None)),
     }
 }
@@ -243,21 +221,12 @@ fn issue_tokens(state: &mut State, client_id: &str, session: u64, scopes: Vec<St
         "idToken": null, "tokenType": "Bearer",
     });
     let expires = SystemTime::now() + lifetime;
-    state
-        .access_tokens
-        .insert(access_token, AccessToken { session, expires });
+    state.access_tokens.insert(access_token, AccessToken { session, expires });
     if scopes.iter().any(|scope| scope == ACCOUNT_ACCESS) {
         let value = state.unique("aor-");
         reply["refreshToken"] = json!(value);
         let client_id = client_id.to_owned();
-        state.refresh_tokens.insert(
-            value,
-            RefreshToken {
-                client_id,
-                session,
-                scopes,
-            },
-        );
+        state.refresh_tokens.insert(value, RefreshToken { client_id, session, scopes });
     }
     Reply::json(200, &reply)
 }
@@ -270,45 +239,22 @@ pub(super) fn authorize(state: &mut State, request: &Request) -> Answer {
         redirect_uri: text("redirect_uri"),
         state: text("state"),
         challenge: text("code_challenge"),
-        scopes: text("scopes")
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect(),
+        scopes: text("scopes").split_whitespace().map(str::to_owned).collect(),
     };
-    let client = state
-        .clients
-        .get(&asked.client_id)
-        .filter(|client| client.alive());
+    let client = state.clients.get(&asked.client_id).filter(|client| client.alive());
     let client = client.ok_or_else(|| Reply::page(400, "Unknown application", ""))?;
     let wanted = without_port(&asked.redirect_uri);
-    if wanted.is_none()
-        || !client
-            .redirect_uris
-            .iter()
-            .any(|uri| without_port(uri) == wanted)
-    {
+    if wanted.is_none() || !client.redirect_uris.iter().any(|uri| without_port(uri) == wanted) {
         return Err(Reply::page(400, "Wrong redirect URI", ""));
     }
     if text("response_type") != "code" {
         return Err(refusal(&asked, "unsupported_response_type", "only code"));
     }
     if text("code_challenge_method") != "S256" || asked.challenge.len() != 43 {
-        return Err(refusal(
-            &asked,
-            "invalid_request",
-            "a PKCE challenge (S256) is required",
-        ));
+        return Err(refusal(&asked, "invalid_request", "a PKCE challenge (S256) is required"));
     }
-    if !asked
-        .scopes
-        .iter()
-        .all(|scope| client.scopes.contains(scope))
-    {
-        return Err(refusal(
-            &asked,
-            "invalid_scope",
-            "not registered for this scope",
-        ));
+    if !asked.scopes.iter().all(|scope| client.scopes.contains(scope)) {
+        return Err(refusal(&asked, "invalid_scope", "not registered for this scope"));
     }
     Ok(match state.settings.consent {
         Consent::Immediate => approve(state, asked),
@@ -330,10 +276,7 @@ pub(super) fn authorize(state: &mut State, request: &Request) -> Answer {
 /// `GET /device`, with the user code filled in.
 pub(super) fn verify_device(state: &mut State, request: &Request) -> Answer {
     let user_code = request.parameter("user_code");
-    let device = state
-        .devices
-        .values()
-        .find(|device| device.user_code == user_code);
+    let device = state.devices.values().find(|device| device.user_code == user_code);
     let device = device.ok_or_else(|| {
         let form = "<form><input name=\"user_code\"> <button>Continue</button></form>";
         Reply::page(200, "Enter the code that your device shows", form)
@@ -348,11 +291,7 @@ pub(super) fn verify_device(state: &mut State, request: &Request) -> Answer {
                 ("Scopes", client.scopes.join(" ")),
                 ("Code", user_code.to_owned()),
             ];
-            consent_page(
-                &facts,
-                consent,
-                &format!("/device/decide?user_code={user_code}"),
-            )
+            consent_page(&facts, consent, &format!("/device/decide?user_code={user_code}"))
         }
         consent => device_decision(state, user_code, consent == Consent::Immediate),
     })
@@ -366,11 +305,7 @@ pub(super) fn decide(state: &mut State, request: &Request) -> Answer {
     }
     let asked = state.undecided.remove(request.parameter("id"));
     let asked = asked.ok_or_else(|| Reply::page(400, "Decided already", ""))?;
-    Ok(if yes {
-        approve(state, asked)
-    } else {
-        denial(&asked)
-    })
+    Ok(if yes { approve(state, asked) } else { denial(&asked) })
 }
 
 /// Approves or refuses a device authorization; false when there is no such user code.
@@ -406,9 +341,7 @@ fn consent_page(facts: &[(&str, String)], answer: Consent, decide: &str) -> Repl
 fn approve(state: &mut State, asked: Authorization) -> Reply {
     let code = state.unique("code-");
     let reply = callback(&asked, &[("code", &code)]);
-    state
-        .codes
-        .insert(code, (asked, SystemTime::now() + CODE_LIFETIME));
+    state.codes.insert(code, (asked, SystemTime::now() + CODE_LIFETIME));
     reply
 }
 
@@ -417,29 +350,19 @@ fn denial(asked: &Authorization) -> Reply {
 }
 
 fn refusal(asked: &Authorization, code: &str, description: &str) -> Reply {
-    callback(
-        asked,
-        &[("error", code), ("error_description", description)],
-    )
+    callback(asked, &[("error", code), ("error_description", description)])
 }
 
 /// Sends the browser back to the client.
 fn callback(asked: &Authorization, parameters: &[(&str, &str)]) -> Reply {
     let pair = |(name, value): &(&str, &str)| format!("{name}={}&", encode(value));
     let query: String = parameters.iter().map(pair).collect();
-    Reply::redirect(format!(
-        "{}?{query}state={}",
-        asked.redirect_uri,
-        encode(&asked.state)
-    ))
+    Reply::redirect(format!("{}?{query}state={}", asked.redirect_uri, encode(&asked.state)))
 }
 
 /// The client that a request names, if id and secret fit and the registration is alive.
 fn client<'a>(state: &'a State, request: &Request) -> Result<&'a Client, Reply> {
-    let known = state
-        .clients
-        .get(request.field("clientId"))
-        .filter(|client| client.alive());
+    let known = state.clients.get(request.field("clientId")).filter(|client| client.alive());
     known
         .filter(|client| client.secret == request.field("clientSecret"))
         .ok_or_else(|| error("invalid_client", "Invalid client credentials provided"))
@@ -449,20 +372,14 @@ fn known_start_url(state: &State, start_url: &str) -> Result<(), Reply> {
     let bare = |url: &str| url.trim_end_matches(['/', '#']).to_owned();
     let mut known = state.settings.start_urls.iter();
     let found = known.find(|known| bare(known) == bare(start_url));
-    found
-        .map(drop)
-        .ok_or_else(|| error("invalid_request", "Invalid start url provided"))
+    found.map(drop).ok_or_else(|| error("invalid_request", "Invalid start url provided"))
 }
 
 /// Host and path of a loopback redirect URI, whose port does not count (RFC 8252, 7.3); none for
 /// any other URI.
 fn without_port(uri: &str) -> Option<(&str, &str)> {
     let (authority, path) = uri.strip_prefix("http://")?.split_once('/')?;
-    let port = authority
-        .rsplit_once(':')
-        .filter(|(_, port)| port.parse::<u16>().is_ok());
+    let port = authority.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
     let host = port.map_or(authority, |(host, _)| host);
-    ["127.0.0.1", "[::1]", "localhost"]
-        .contains(&host)
-        .then_some((host, path))
+    ["127.0.0.1", "[::1]", "localhost"].contains(&host).then_some((host, path))
 }

@@ -21,10 +21,7 @@ impl Identity {
     /// The caller's ARN, as STS tells it.
     pub fn arn(&self) -> String {
         let Self { account, role_name } = self;
-        format!(
-            "arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{role_name}_{}/sandbox",
-            self.digest()
-        )
+        format!("arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{role_name}_{}/sandbox", self.digest())
     }
 
     /// 16 hex digits, fixed for a permission set in an account.
@@ -49,8 +46,7 @@ pub(super) struct AccessToken {
 }
 
 pub(super) fn error(status: u16, name: &str, message: &str) -> Reply {
-    let body =
-        json!({ "message": message, "__type": format!("com.amazonaws.switchboard.portal#{name}") });
+    let body = json!({ "message": message, "__type": format!("com.amazonaws.switchboard.portal#{name}") });
     Reply::json(status, &body).with("x-amzn-ErrorType", name)
 }
 
@@ -86,23 +82,17 @@ pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answ
 pub(super) fn list_accounts(state: &mut State, request: &Request) -> Answer {
     signed_in(state, request)?;
     let mine = |id: &str| state.assignments.iter().any(|(account, _)| account == id);
-    let accounts = IdentityCenter::ACCOUNTS
-        .iter()
-        .filter(|(id, _)| mine(id))
-        .map(|(id, name)| {
-            let email = format!("{name}@example.test");
-            json!({ "accountId": id, "accountName": name, "emailAddress": email })
-        });
+    let accounts = IdentityCenter::ACCOUNTS.iter().filter(|(id, _)| mine(id)).map(|(id, name)| {
+        let email = format!("{name}@example.test");
+        json!({ "accountId": id, "accountName": name, "emailAddress": email })
+    });
     list_page(state, request, "accountList", accounts.collect())
 }
 
 pub(super) fn list_account_roles(state: &mut State, request: &Request) -> Answer {
     signed_in(state, request)?;
     let account = required(request, "account_id")?;
-    if !IdentityCenter::ACCOUNTS
-        .iter()
-        .any(|(id, _)| *id == account)
-    {
+    if !IdentityCenter::ACCOUNTS.iter().any(|(id, _)| *id == account) {
         return Err(error(404, "ResourceNotFoundException", "Account not found"));
     }
     let mine = state.assignments.iter().filter(|(a, _)| a == account);
@@ -114,33 +104,21 @@ pub(super) fn list_account_roles(state: &mut State, request: &Request) -> Answer
 pub(super) fn logout(state: &mut State, request: &Request) -> Answer {
     let session = signed_in(state, request)?;
     state.sessions.remove(&session);
-    state
-        .access_tokens
-        .retain(|_, token| token.session != session);
+    state.access_tokens.retain(|_, token| token.session != session);
     Ok(Reply::new(200, "application/json", ""))
 }
 
 /// The session of the request's access token.
 fn signed_in(state: &State, request: &Request) -> Result<u64, Reply> {
-    let token = state
-        .access_tokens
-        .get(request.header("x-amz-sso_bearer_token"));
+    let token = state.access_tokens.get(request.header("x-amz-sso_bearer_token"));
     let alive = token.filter(|token| token.expires > SystemTime::now());
     let why = "Session token not found or invalid";
-    alive
-        .map(|token| token.session)
-        .ok_or_else(|| error(401, "UnauthorizedException", why))
+    alive.map(|token| token.session).ok_or_else(|| error(401, "UnauthorizedException", why))
 }
 
 fn required<'a>(request: &'a Request, name: &str) -> Result<&'a str, Reply> {
     let value = Some(request.parameter(name)).filter(|value| !value.is_empty());
-    value.ok_or_else(|| {
-        error(
-            400,
-            "InvalidRequestException",
-            &format!("{name} is missing"),
-        )
-    })
+    value.ok_or_else(|| error(400, "InvalidRequestException", &format!("{name} is missing")))
 }
 
 /// One page of a list. The token for the next one needs percent-encoding.
@@ -153,9 +131,7 @@ fn list_page(state: &State, request: &Request, name: &str, items: Vec<Value>) ->
     };
     let start = match request.parameter("next_token") {
         "" => Some(0),
-        token => token
-            .strip_prefix("PAGE+/")
-            .and_then(|rest| number(rest.strip_suffix('=')?)),
+        token => token.strip_prefix("PAGE+/").and_then(|rest| number(rest.strip_suffix('=')?)),
     };
     let most = most.ok_or_else(|| invalid("max_result must be 1 to 100"))?;
     let start = start.ok_or_else(|| invalid("next_token is invalid"))?;

@@ -39,26 +39,18 @@ pub(super) fn get_caller_identity(state: &mut State, request: &Request) -> Answe
 fn verify<'a>(state: &'a State, request: &Request) -> Result<&'a IssuedCredentials, Reply> {
     let deny = |name: &str, why: &str| error(request, 403, name, why);
     let mismatch = |why: &str| deny("SignatureDoesNotMatch", why);
-    let parts = request
-        .header("authorization")
-        .strip_prefix("AWS4-HMAC-SHA256 ");
+    let parts = request.header("authorization").strip_prefix("AWS4-HMAC-SHA256 ");
     let parts = parts.ok_or_else(|| deny("MissingAuthenticationToken", "it is not signed"))?;
     let part = |name: &str| {
         let mut parts = parts.split(',');
         let value = parts.find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
         value.ok_or_else(|| error(request, 400, "IncompleteSignature", name))
     };
-    let (credential, names, signature) = (
-        part("Credential")?,
-        part("SignedHeaders")?,
-        part("Signature")?,
-    );
+    let (credential, names, signature) = (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
     let (access_key_id, scope) = credential.split_once('/').unwrap_or((credential, ""));
 
     let token = request.header("x-amz-security-token");
-    let issued = state
-        .issued(access_key_id)
-        .filter(|issued| issued.session_token == token);
+    let issued = state.issued(access_key_id).filter(|issued| issued.session_token == token);
     let issued = issued.ok_or_else(|| {
         let why = "The security token included in the request is invalid.";
         deny("InvalidClientTokenId", why)
@@ -82,13 +74,9 @@ fn verify<'a>(state: &'a State, request: &Request) -> Result<&'a IssuedCredentia
     let digest = hex(&Sha256::digest(canonical(request, names)));
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
     let secret = format!("AWS4{}", issued.secret_access_key).into_bytes();
-    let key = scope
-        .split('/')
-        .fold(secret, |key, part| hmac(&key, part).to_vec());
+    let key = scope.split('/').fold(secret, |key, part| hmac(&key, part).to_vec());
     if hex(&hmac(&key, &to_sign)) != signature {
-        return Err(mismatch(
-            "The request signature we calculated does not match yours.",
-        ));
+        return Err(mismatch("The request signature we calculated does not match yours."));
     }
     if issued.expires <= SystemTime::now() {
         let why = "The security token included in the request is expired";
@@ -104,9 +92,8 @@ fn canonical(request: &Request, signed_headers: &str) -> String {
         format!("{name}:{}\n", words.join(" "))
     };
     let headers: String = signed_headers.split(';').map(header).collect();
-    let mut query: Vec<_> = pairs(&request.raw_query)
-        .map(|(name, value)| format!("{}={}", encode(&name), encode(&value)))
-        .collect();
+    let mut query: Vec<_> =
+        pairs(&request.raw_query).map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect();
     query.sort_unstable();
     let (query, body) = (query.join("&"), hex(&Sha256::digest(&request.raw_body)));
     let Request { method, path, .. } = request;
@@ -140,14 +127,8 @@ pub(super) fn parse_date(date: &str) -> Option<Duration> {
         return None;
     }
     // Years begin in March here, so that the leap day comes last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469;
-    Some(Duration::from_secs(
-        ((days * 24 + hour) * 60 + minute) * 60 + second,
-    ))
+    Some(Duration::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
 }

@@ -22,10 +22,7 @@ fn connect(idc: &IdentityCenter) -> TcpStream {
 fn send(idc: &IdentityCenter, line: &str, headers: &str, body: &str) -> std::io::Result<String> {
     let mut stream = connect(idc);
     let length = body.len();
-    write!(
-        stream,
-        "{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    )?;
+    write!(stream, "{line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
@@ -39,10 +36,7 @@ fn register(idc: &IdentityCenter) -> std::io::Result<String> {
 /// The status of an answer, and its body as JSON.
 fn parts(answer: &str) -> (u16, Value) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (
-        head[9..12].parse().unwrap(),
-        serde_json::from_str(body).unwrap_or_default(),
-    )
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
 }
 
 /// Registers and asks for a device authorization; a closure that asks for a token.
@@ -53,10 +47,7 @@ fn device_flow(idc: &IdentityCenter) -> (String, impl Fn(&str, Value) -> (u16, V
         body["clientSecret"] = client["clientSecret"].clone();
         parts(&send(idc, &format!("POST {path}"), "", &body.to_string()).unwrap())
     };
-    let (_, device) = post(
-        "/device_authorization",
-        json!({ "startUrl": IdentityCenter::START_URL }),
-    );
+    let (_, device) = post("/device_authorization", json!({ "startUrl": IdentityCenter::START_URL }));
     let user_code = device["userCode"].as_str().unwrap().to_owned();
     let token = move |grant: &str, mut body: Value| {
         body["grantType"] = json!(grant);
@@ -67,10 +58,7 @@ fn device_flow(idc: &IdentityCenter) -> (String, impl Fn(&str, Value) -> (u16, V
 }
 
 fn role_credentials(idc: &IdentityCenter, token: &Value) -> (u16, Value) {
-    let header = format!(
-        "x-amz-sso_bearer_token: {}\r\n",
-        token["accessToken"].as_str().unwrap()
-    );
+    let header = format!("x-amz-sso_bearer_token: {}\r\n", token["accessToken"].as_str().unwrap());
     let line = "GET /federation/credentials?role_name=Admin&account_id=222222222222";
     let (status, body) = parts(&send(idc, line, &header, "").unwrap());
     (status, body["roleCredentials"].clone())
@@ -85,21 +73,11 @@ fn what_tests_take_away_is_gone() {
     assert!(idc.approve_device(&user_code) && !idc.approve_device("NONE-SUCH"));
     let (status, first) = token(DEVICE, json!({}));
     assert_eq!(status, 200);
-    let renew = |old: &Value| {
-        token(
-            "refresh_token",
-            json!({ "refreshToken": old["refreshToken"] }),
-        )
-    };
+    let renew = |old: &Value| token("refresh_token", json!({ "refreshToken": old["refreshToken"] }));
 
     let (_, credentials) = role_credentials(&idc, &first);
-    let identity = idc
-        .caller_of(credentials["accessKeyId"].as_str().unwrap())
-        .unwrap();
-    assert_eq!(
-        (&*identity.account, &*identity.role_name),
-        ("222222222222", "Admin")
-    );
+    let identity = idc.caller_of(credentials["accessKeyId"].as_str().unwrap()).unwrap();
+    assert_eq!((&*identity.account, &*identity.role_name), ("222222222222", "Admin"));
     assert_eq!(idc.issued_credentials().len(), 1);
 
     idc.inject(Operation::GetRoleCredentials, Fault::ServeExpired, 1);
@@ -144,10 +122,7 @@ fn lifetimes_end_device_codes_sessions_and_registrations() {
     let (user_code, token) = device_flow(&idc);
     idc.approve_device(&user_code);
     let (_, first) = token(DEVICE, json!({}));
-    let renewed = token(
-        "refresh_token",
-        json!({ "refreshToken": first["refreshToken"] }),
-    );
+    let renewed = token("refresh_token", json!({ "refreshToken": first["refreshToken"] }));
     assert_eq!(renewed.1["error"], "invalid_grant");
     idc.settings(|settings| settings.registration_lifetime = Duration::ZERO);
     let client = parts(&register(&idc).unwrap()).1;
@@ -177,20 +152,14 @@ fn the_browser_pesters_a_listener_and_then_approves_on_the_consent_page() {
         ""
     );
     let url = url.replace(' ', "x");
-    assert!(
-        send(&idc, "POST /browser", "", &url)
-            .unwrap()
-            .starts_with("HTTP/1.1 200 ")
-    );
+    assert!(send(&idc, "POST /browser", "", &url).unwrap().starts_with("HTTP/1.1 200 "));
 
     let _silent = listener.accept().unwrap();
     let mut lines = Vec::new();
     for (mut stream, _) in (0..6).map(|_| listener.accept().unwrap()) {
         let mut chunk = [0; 4096];
         let length = stream.read(&mut chunk).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").unwrap();
         let text = String::from_utf8_lossy(&chunk[..length]).into_owned();
         lines.push(text.lines().next().unwrap_or_default().to_owned());
     }
@@ -199,9 +168,7 @@ fn the_browser_pesters_a_listener_and_then_approves_on_the_consent_page() {
     assert_eq!(lines[2], "GET /oauth/callback HTTP/1.1");
     assert_eq!(lines[3], "POST /oauth/callback HTTP/1.1");
     assert!(lines[4].contains("not HTTP"));
-    assert!(
-        lines[5].starts_with("GET /oauth/callback?code=code-") && lines[5].contains("&state=s ")
-    );
+    assert!(lines[5].starts_with("GET /oauth/callback?code=code-") && lines[5].contains("&state=s "));
     assert!(idc.wait_for_pages(1, PATIENCE));
     assert_eq!(idc.pages()[0].body, "done");
     assert_eq!(idc.count(Operation::Decide), 1);
@@ -216,58 +183,22 @@ fn each_fault_looks_on_the_wire_as_it_says() {
         assert_eq!(idc.faults_left(), 0);
         answer
     };
-    assert_eq!(
-        meet(Fault::Reset).unwrap_err().kind(),
-        ErrorKind::ConnectionReset
-    );
+    assert_eq!(meet(Fault::Reset).unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(meet(Fault::CloseBeforeActing).unwrap(), "");
     assert_eq!(meet(Fault::CloseAfterActing).unwrap(), "");
-    assert_eq!(
-        idc.shared.lock().clients.len(),
-        1,
-        "only CloseAfterActing acts"
-    );
+    assert_eq!(idc.shared.lock().clients.len(), 1, "only CloseAfterActing acts");
 
-    let throttled = meet(Fault::Throttle {
-        retry_after: Some(7),
-    })
-    .unwrap();
-    assert!(
-        throttled.starts_with("HTTP/1.1 429 ") && throttled.contains("Retry-After: 7\r\n"),
-        "{throttled}"
-    );
-    assert!(
-        meet(Fault::ServerError)
-            .unwrap()
-            .starts_with("HTTP/1.1 500 ")
-    );
+    let throttled = meet(Fault::Throttle { retry_after: Some(7) }).unwrap();
+    assert!(throttled.starts_with("HTTP/1.1 429 ") && throttled.contains("Retry-After: 7\r\n"), "{throttled}");
+    assert!(meet(Fault::ServerError).unwrap().starts_with("HTTP/1.1 500 "));
     assert!(meet(Fault::HtmlBadGateway).unwrap().contains("text/html"));
-    assert!(
-        meet(Fault::UnknownError("OddException".into()))
-            .unwrap()
-            .contains("x-amzn-ErrorType: OddException")
-    );
-    assert!(
-        meet(Fault::Empty200)
-            .unwrap()
-            .ends_with("Content-Length: 0\r\n\r\n")
-    );
+    assert!(meet(Fault::UnknownError("OddException".into())).unwrap().contains("x-amzn-ErrorType: OddException"));
+    assert!(meet(Fault::Empty200).unwrap().ends_with("Content-Length: 0\r\n\r\n"));
     let broken = meet(Fault::InvalidJson).unwrap();
-    assert!(
-        serde_json::from_str::<serde_json::Value>(broken.split_once("\r\n\r\n").unwrap().1)
-            .is_err()
-    );
-    let status = Fault::Status {
-        code: 503,
-        headers: vec![("X-A".into(), "b".into())],
-        body: "late".into(),
-    };
+    assert!(serde_json::from_str::<serde_json::Value>(broken.split_once("\r\n\r\n").unwrap().1).is_err());
+    let status = Fault::Status { code: 503, headers: vec![("X-A".into(), "b".into())], body: "late".into() };
     let answer = meet(status).unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 503 ")
-            && answer.contains("X-A: b")
-            && answer.ends_with("late")
-    );
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("X-A: b") && answer.ends_with("late"));
 
     let cut = meet(Fault::Truncated).unwrap();
     let (head, body) = cut.split_once("\r\n\r\n").unwrap();
@@ -277,17 +208,9 @@ fn each_fault_looks_on_the_wire_as_it_says() {
     assert!(whole.ends_with('}'), "{whole}");
 
     let before = Instant::now();
-    assert!(
-        meet(Fault::Delay(Duration::from_millis(200)))
-            .unwrap()
-            .starts_with("HTTP/1.1 200 ")
-    );
+    assert!(meet(Fault::Delay(Duration::from_millis(200))).unwrap().starts_with("HTTP/1.1 200 "));
     assert!(before.elapsed() >= Duration::from_millis(200));
-    let statuses: Vec<_> = idc
-        .requests()
-        .iter()
-        .map(|request| request.status)
-        .collect();
+    let statuses: Vec<_> = idc.requests().iter().map(|request| request.status).collect();
     assert_eq!(statuses[..4], [None, None, None, Some(429)]);
 }
 
@@ -299,9 +222,7 @@ fn a_hanging_request_is_seen_and_ends_with_the_server() {
         let client = scope.spawn({
             let mut stream = connect(&idc);
             move || {
-                stream
-                    .write_all(b"POST /client/register HTTP/1.1\r\n\r\n")
-                    .unwrap();
+                stream.write_all(b"POST /client/register HTTP/1.1\r\n\r\n").unwrap();
                 stream.read(&mut [0])
             }
         });
@@ -329,10 +250,7 @@ fn the_stand_in_browser_reports_opens_and_keeps_to_loopback() {
     idc.settings(|settings| settings.browser = BrowserBehaviour::Nothing);
     open("http://nowhere/");
 
-    assert_eq!(
-        idc.browser_opens(),
-        [page.as_str(), &page, "http://192.0.2.1/", "http://nowhere/"]
-    );
+    assert_eq!(idc.browser_opens(), [page.as_str(), &page, "http://192.0.2.1/", "http://nowhere/"]);
     let statuses: Vec<_> = idc.pages().iter().map(|page| page.status).collect();
     assert_eq!(statuses, [Some(200), Some(200), Some(200), None]);
     assert_eq!(idc.count(Operation::VerifyDevice), 3);
@@ -346,10 +264,7 @@ fn hmac_and_dates_match_published_values() {
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     );
     assert_eq!(
-        hex(&hmac(
-            &[0xaa; 131],
-            "Test Using Larger Than Block-Size Key - Hash Key First"
-        )),
+        hex(&hmac(&[0xaa; 131], "Test Using Larger Than Block-Size Key - Hash Key First")),
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
     );
     let seconds = |date| parse_date(date).map(|since| since.as_secs());
