@@ -1,0 +1,6 @@
+#![allow(dead_code)]
+mod identity_center;
+mod sandbox;
+mod terminal;
+
+mod clients;
