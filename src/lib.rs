@@ -24,15 +24,25 @@ const OWN_FAILURE: u8 = 125;
 /// The `awsdir` command.
 #[must_use]
 pub fn awsdir() -> ExitCode {
-    let is_exec =
-        std::env::args_os().skip(1).find(|word| word != "-q" && word != "-v").is_some_and(|word| word == "exec");
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return wrong_command_line(&error, if is_exec { OWN_FAILURE } else { 2 }),
+        Err(error) => return wrong_command_line(&error, if verb_is_exec() { OWN_FAILURE } else { 2 }),
     };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
     finish(&context, commands::run(&context, cli.command), of_exec)
+}
+
+/// Whether a command line that clap could not read is one of `exec`: the first word that is no global flag.
+fn verb_is_exec() -> bool {
+    let mut words = std::env::args_os().skip(1);
+    loop {
+        match words.next() {
+            Some(word) if word == "--color" => drop(words.next()),
+            Some(word) if word.as_encoded_bytes().starts_with(b"-") => {}
+            verb => return verb.is_some_and(|verb| verb == "exec"),
+        }
+    }
 }
 
 /// The `with-aws` command.

@@ -1,12 +1,12 @@
 //! A world of its own for every test: a temporary HOME, a cleared environment, a loopback Identity Center.
 
 use crate::identity_center::IdentityCenter;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The config that most tests start from: an sso-session with three profiles, a legacy profile, a foreign one.
 pub(crate) const CONFIG: &str = "\
@@ -47,6 +47,10 @@ region = ap-south-1
 
 /// SHA-1 of `corp`: the token's cache file.
 pub(crate) const TOKEN_FILE: &str = ".aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json";
+
+/// SHA-1 of `{"accountId":"111111111111","roleName":"ReadOnly","sessionName":"corp"}`: the role credentials' cache
+/// file of `read-only`.
+pub(crate) const ROLE_FILE: &str = ".aws/cli/cache/e83cab308910340ce11a566ebf0b9e96b40f6c39.json";
 
 pub(crate) struct Sandbox {
     root: tempfile::TempDir,
@@ -174,6 +178,38 @@ impl Sandbox {
         text.replace(self.home().to_str().unwrap(), "[HOME]").replace(&self.idc.endpoint(), "[ENDPOINT]")
     }
 
+    /// [`Sandbox::plain`], and what differs from run to run replaced too: times, ids, what was issued.
+    pub(crate) fn steady(&self, text: &str) -> String {
+        let mut text = self.plain(text).replace(env!("CARGO_BIN_EXE_awsdir"), "[AWSDIR]");
+        for issued in self.idc.issued_credentials() {
+            text = text.replace(&issued.access_key_id, "[KEY ID]");
+            text = text.replace(&issued.secret_access_key, "[SECRET]").replace(&issued.session_token, "[TOKEN]");
+        }
+        without_times(&text)
+    }
+
+    /// Role credentials of `read-only` in the cache, and none of them known to the Identity Center.
+    pub(crate) fn plant_role_credentials(&self, expires_at: &str) {
+        let credentials = json!({
+            "AccessKeyId": "ASIAPLANTED", "SecretAccessKey": "planted+secret", "SessionToken": "planted/token==",
+            "Expiration": expires_at, "AccountId": "111111111111",
+        });
+        self.write(ROLE_FILE, json!({ "ProviderType": "sso", "Credentials": credentials }).to_string());
+    }
+
+    /// A token of the session `corp` in the cache that the Identity Center does not know.
+    pub(crate) fn plant_token(&self, expires_at: &str, renewable: bool) {
+        let mut token = json!({
+            "startUrl": IdentityCenter::START_URL, "region": "us-east-1", "accessToken": "planted-access-token",
+            "expiresAt": expires_at, "clientId": "planted", "clientSecret": "planted-client-secret",
+            "registrationExpiresAt": "2090-01-01T00:00:00Z",
+        });
+        if renewable {
+            token["refreshToken"] = "planted-refresh-token".into();
+        }
+        self.write(TOKEN_FILE, token.to_string());
+    }
+
     /// Puts a token of the session `corp` into the cache as the AWS CLI writes it, valid at the Identity Center, by
     /// signing in. `edit` may then age it or take fields away.
     pub(crate) fn sign_in(&self, edit: impl FnOnce(&mut Value)) {
@@ -203,6 +239,45 @@ pub(crate) fn from_now(seconds: i64) -> String {
     time::OffsetDateTime::from_unix_timestamp(at).unwrap().format(&format).unwrap()
 }
 
+/// Waits until `done`, and says what for if that never comes.
+pub(crate) fn eventually(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + crate::terminal::LIMIT;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A text with its moments, spans of time and random ids replaced by words.
+fn without_times(text: &str) -> String {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || "-:+<".contains(c);
+    let mut steady = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !in_word(c)).unwrap_or(rest.len()));
+        let seconds = steady.ends_with("\"seconds_left\": ") && word != "0";
+        steady.push_str(if seconds { "[SECONDS]" } else { kind_of(word) });
+        let (between, next) = after.split_at(after.find(in_word).unwrap_or(after.len()));
+        steady.push_str(between);
+        rest = next;
+    }
+    steady
+}
+
+fn kind_of(word: &str) -> &str {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let left = |minutes: &str| minutes.split_once('h').map_or(digits(minutes), |(h, m)| digits(h) && digits(m));
+    match word {
+        "<1m" => "[LEFT]",
+        _ if word.len() >= 20 && word[4..].starts_with('-') && word[10..].starts_with('T') => "[TIME]",
+        _ if word.len() == 16 && word.bytes().all(hex) => "[ID]",
+        _ if word.len() == 10 && digits(word) => "[EPOCH]",
+        _ if word.strip_suffix('m').is_some_and(left) => "[LEFT]",
+        _ => word,
+    }
+}
+
 /// Whether `program` can be run here. Where it is missing the test is skipped, visibly; in CI that is a failure.
 pub(crate) fn available(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
@@ -211,4 +286,73 @@ pub(crate) fn available(program: &str) -> bool {
         eprintln!("SKIPPED: {program} is not installed");
     }
     found
+}
+
+/// The cached role credentials of `read-only`: SHA-1 of `{"accountId":…,"roleName":…,"sessionName":…}`.
+pub(crate) const ROLE_FILE: &str = ".aws/cli/cache/e83cab308910340ce11a566ebf0b9e96b40f6c39.json";
+
+/// What was said and asked, with words for what differs from run to run.
+impl Sandbox {
+    /// A text with the paths, moments, URLs, ports and process ids of this run replaced by words.
+    pub(crate) fn scrubbed(&self, text: &str) -> String {
+        let word = |word: &str| {
+            let moment = |w: &str| w.len() == 20 && w.starts_with("20") && w.ends_with('Z') && w.contains('T');
+            let number = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit());
+            match word.split_once('?') {
+                Some((url, _)) if url.ends_with("/authorize") => format!("{url}?[QUERY]"),
+                Some((url, _)) if url.ends_with("/device") => format!("{url}?[CODE]"),
+                _ if moment(word) => "[TIME]".to_owned(),
+                _ if number(word) && word.len() > 2 => "[NUMBER]".to_owned(),
+                _ => word.to_owned(),
+            }
+        };
+        let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        let text = self.plain(&text.replace("\r\n", "\n"));
+        text.lines().map(line).fold(String::new(), |text, line| text + &line + "\n")
+    }
+
+    /// Runs a command at a terminal and writes down what the person sees, and the exit status unless it is 0.
+    pub(crate) fn at_terminal(&self, command: &mut Command) -> String {
+        let ran = crate::terminal::run(command);
+        let status = if ran.status.success() { String::new() } else { format!("-- {} --\n", ran.status) };
+        self.scrubbed(&ran.text()) + &status
+    }
+
+    /// The requests since the last [`IdentityCenter::clear_requests`], in one line: operation, grant, status if not 2xx or 3xx.
+    pub(crate) fn asked(&self) -> String {
+        let shown = |request: &crate::identity_center::Request| {
+            let grant = request.field("grantType").rsplit(':').next().unwrap_or_default();
+            let grant = if grant.is_empty() { String::new() } else { format!("({grant})") };
+            let status = request.status.map_or(" unanswered".to_owned(), |status| format!(" {status}"));
+            let status = if status < " 400".to_owned() { String::new() } else { status };
+            format!("{:?}{grant}{status}", request.operation)
+        };
+        self.idc.requests().iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The names in a folder of the HOME, sorted; none if there is no such folder.
+    pub(crate) fn names(&self, folder: impl AsRef<Path>) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Has fresh role credentials of `read-only` in the cache, signing in if need be. `edit` may then age them.
+    pub(crate) fn get_role(&self, edit: impl FnOnce(&mut Value)) {
+        let ran = crate::terminal::run_with_piped_stdout(&mut self.awsdir(["export", "read-only"]));
+        assert!(ran.status.success(), "{}", ran.text());
+        let mut role = self.read_json(ROLE_FILE);
+        edit(&mut role);
+        self.write(ROLE_FILE, role.to_string());
+        self.idc.clear_requests();
+    }
+
+    /// Points every endpoint at a port where nobody listens.
+    pub(crate) fn cut_off(&mut self) {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for name in ["AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"] {
+            self.set(name, format!("http://{closed}"));
+        }
+    }
 }

@@ -91,7 +91,8 @@ impl Standing {
         let now = context.now;
         let credentials = aws_cache::read_role_credentials(context, profile)?;
         let token = aws_cache::read_token(context, &profile.session)?;
-        let setback = setbacks::in_force(context, profile.session.cache_key(), now);
+        let setback = setbacks::in_force(context, profile.session.cache_key(), now)
+            .or_else(|| setbacks::in_force(context, &aws_cache::role_file_name(profile), now));
         let situation = Situation {
             now,
             goal,

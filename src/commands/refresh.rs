@@ -9,7 +9,7 @@ use crate::core::dotfile::LoginMode;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
-use crate::store::{generation, setbacks};
+use crate::store::{aws_cache, generation, setbacks};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -68,8 +68,12 @@ fn remember(context: &Context, profile: &SsoProfile, error: &Error) {
         Error::SignInRefused { .. } | Error::SignInTimedOut { .. } | Error::Interrupted | Error::Busy { .. }
     );
     if !turned_down {
-        let key = profile.session.cache_key();
-        setbacks::record(context, key, Setback::RenewalFailed, &error.to_string(), clock());
+        let role = aws_cache::role_file_name(profile);
+        let subject = match error {
+            Error::NotGranted { .. } => &role,
+            _ => profile.session.cache_key(),
+        };
+        setbacks::record(context, subject, Setback::RenewalFailed, &error.to_string(), clock());
         let _ = generation::advance(context);
     }
 }

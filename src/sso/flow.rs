@@ -10,7 +10,6 @@ use crate::context::{self, Context};
 use crate::core::credentials::{RoleCredentials, Secret, Token};
 use crate::core::decision::{Decision, Goal, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
 use crate::core::profile::{SsoProfile, SsoSession};
-use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::locks::{self, Lock, Subject};
 use crate::store::profiles::Endpoints;
@@ -55,58 +54,87 @@ pub(crate) fn role_credentials(
     endpoints: &Endpoints,
     ladder: &Ladder,
 ) -> Result<RoleCredentials> {
-    let fresh = || -> Result<(Option<RoleCredentials>, bool)> {
-        let in_hand = aws_cache::read_role_credentials(context, profile)?;
-        let token = aws_cache::read_token(context, &profile.session)?;
-        let now = context::clock();
-        let situation = Situation {
-            now,
-            goal: Goal::RoleCredentials { min_ttl: ladder.min_ttl },
-            role_credentials: in_hand.as_ref().map(|credentials| credentials.expires_at),
-            token: token.as_ref().map(|token| in_hand_of(token, now)),
-            person: ladder.sign_in.is_some(),
-            setback: None,
-        };
-        let enough = matches!(decide(&situation), Decision::Use);
-        Ok((in_hand.filter(|credentials| credentials.expires_at > now), enough))
-    };
-    if let (Some(credentials), true) = fresh()? {
+    let (in_hand, decision) = look(context, profile, ladder)?;
+    if let (Some(credentials), Decision::Use) = (&in_hand, decision) {
         context.detail("using cached role credentials");
-        return Ok(credentials);
-    }
-    let cache_file = aws_cache::role_file_name(profile);
-    let _lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder)?;
-    let (in_hand, enough) = fresh()?;
-    if let (Some(credentials), true) = (&in_hand, enough) {
-        context.detail("another process has renewed the role credentials");
         return Ok(credentials.clone());
     }
-    let climbed = runtime()?.block_on(async {
-        let portal = Aws::new(context, &profile.session, endpoints).await?;
-        Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await
+    let ladder = &patient_as_needed(ladder, decision);
+    let cache_file = aws_cache::role_file_name(profile);
+    let lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder);
+    let climbed = lock.and_then(|_lock| {
+        let (now, decision) = look(context, profile, ladder)?;
+        match now {
+            // Renewed while we waited: as fresh as they get, however short their life.
+            Some(now) if decision == Decision::Use || in_hand.as_ref() != Some(&now) => {
+                context.detail("another process has renewed the role credentials");
+                return Ok(now);
+            }
+            _ => {}
+        }
+        let credentials = runtime()?.block_on(async {
+            let portal = Aws::new(context, &profile.session, endpoints).await?;
+            Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await
+        })?;
+        generation::advance(context)?;
+        Ok(credentials)
     });
     match (climbed, in_hand) {
-        (Ok(credentials), _) => {
-            generation::advance(context)?;
-            Ok(credentials)
-        }
         // Margins are advisory: what is unexpired is used if renewing fails.
         (Err(error), Some(credentials)) if !matches!(error, Error::Interrupted) => {
             context.detail(&format!("renewing failed ({error}); using what is in hand"));
             Ok(credentials)
         }
-        (Err(error), _) => Err(error),
+        (climbed, _) => climbed,
+    }
+}
+
+/// The cached role credentials if they are unexpired, and what to do.
+fn look(context: &Context, profile: &SsoProfile, ladder: &Ladder) -> Result<(Option<RoleCredentials>, Decision)> {
+    let now = context::clock();
+    let in_hand = aws_cache::read_role_credentials(context, profile)?;
+    let token = aws_cache::read_token(context, &profile.session)?;
+    let decision = decide(&Situation {
+        now,
+        goal: Goal::RoleCredentials { min_ttl: ladder.min_ttl },
+        role_credentials: in_hand.as_ref().map(|credentials| credentials.expires_at),
+        token: token.map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }),
+        person: ladder.sign_in.is_some(),
+        setback: None,
+    });
+    Ok((in_hand.filter(|credentials| credentials.expires_at > now), decision))
+}
+
+/// Where what is in hand would do, nobody waits long for better, and nobody is asked to sign in for it.
+fn patient_as_needed(ladder: &Ladder, decision: Decision) -> Ladder {
+    match decision {
+        Decision::UseAndRenew => Ladder {
+            limits: Limits {
+                silent: ladder.limits.silent.min(Limits::HOOK.silent),
+                lock: ladder.limits.lock.min(Limits::HOOK.silent),
+            },
+            sign_in: None,
+            ..ladder.clone()
+        },
+        _ => ladder.clone(),
     }
 }
 
 /// A fresh access token of `session`, from the cache or by climbing.
 pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoints, ladder: &Ladder) -> Result<Token> {
-    let climbed = runtime()?.block_on(async {
+    let before = aws_cache::read_token(context, session)?;
+    let fresh = |token: &&Token| token.expires_at.since(context::clock()) >= TOKEN_MARGIN;
+    if let Some(token) = before.as_ref().filter(fresh).filter(|_| !ladder.force) {
+        return Ok(token.clone());
+    }
+    let token = runtime()?.block_on(async {
         let portal = Aws::new(context, session, endpoints).await?;
         Climb::new(context, session, &portal, ladder).token(None).await
     })?;
-    generation::advance(context)?;
-    Ok(climbed)
+    if before.as_ref() != Some(&token) {
+        generation::advance(context)?;
+    }
+    Ok(token)
 }
 
 /// Ends the session at AWS.
@@ -121,10 +149,6 @@ pub(crate) fn logout(context: &Context, session: &SsoSession, endpoints: &Endpoi
             Err(_) => Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() }),
         }
     })
-}
-
-fn in_hand_of(token: &Token, now: Timestamp) -> TokenInHand {
-    TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }
 }
 
 fn lock(context: &Context, subject: Subject<'_>, ladder: &Ladder) -> Result<Lock> {
@@ -170,6 +194,7 @@ impl<'a, P: Portal> Climb<'a, P> {
                 Ok(credentials) => {
                     aws_cache::write_role_credentials(self.context, profile, &credentials)?;
                     setbacks::clear(self.context, self.session.cache_key());
+                    setbacks::clear(self.context, &aws_cache::role_file_name(profile));
                     return Ok(credentials);
                 }
                 Err(Failure::Unauthorized) => {

@@ -1,6 +1,7 @@
 //! Failures that a hook must not repeat at every prompt: a renewal that failed, a sign-in that was turned down.
 //!
-//! Kept per sso-session, so that every shell knows; a success removes it.
+//! Kept per subject, so that every shell knows: an sso-session by its cache key, or one role by the name of its cache
+//! file. A success removes it.
 
 use super::files;
 use crate::context::Context;
@@ -39,39 +40,39 @@ impl Record {
     }
 }
 
-fn path(context: &Context, session_key: &str) -> Result<PathBuf> {
-    let name = format!("{}.json", files::hex(&Sha1::digest(session_key)));
+fn path(context: &Context, subject: &str) -> Result<PathBuf> {
+    let name = format!("{}.json", files::hex(&Sha1::digest(subject)));
     Ok(context.state_directory()?.join("setbacks").join(name))
 }
 
-/// The setback in force for this session at `now`.
-pub(crate) fn in_force(context: &Context, session_key: &str, now: Timestamp) -> Option<Record> {
-    stored(context, session_key).filter(|record| {
+/// The setback of `subject` in force at `now`.
+pub(crate) fn in_force(context: &Context, subject: &str, now: Timestamp) -> Option<Record> {
+    stored(context, subject).filter(|record| {
         // A clock that was set back must not turn minutes into years.
         record.until() > now && record.until().since(now) <= REFUSED
     })
 }
 
-fn stored(context: &Context, session_key: &str) -> Option<Record> {
-    serde_json::from_slice(&fs::read(path(context, session_key).ok()?).ok()?).ok()
+fn stored(context: &Context, subject: &str) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path(context, subject).ok()?).ok()?).ok()
 }
 
 /// Remembers that `kind` happened at `now`. Failing to remember is no failure: the worst is one more try.
-pub(crate) fn record(context: &Context, session_key: &str, kind: Setback, why: &str, now: Timestamp) {
-    let earlier = stored(context, session_key).filter(|record| !record.refused).map_or(0, |record| record.failures);
+pub(crate) fn record(context: &Context, subject: &str, kind: Setback, why: &str, now: Timestamp) {
+    let earlier = stored(context, subject).filter(|record| !record.refused).map_or(0, |record| record.failures);
     let (refused, failures, wait) = match kind {
         Setback::SignInRefused => (true, 0, REFUSED),
         Setback::RenewalFailed => (false, earlier + 1, (FIRST_RETRY << earlier.min(5)).min(REFUSED)),
     };
     let record = Record { refused, until: now.plus(wait).epoch(), failures, why: why.to_owned() };
-    if let (Ok(path), Ok(text)) = (path(context, session_key), serde_json::to_vec(&record)) {
+    if let (Ok(path), Ok(text)) = (path(context, subject), serde_json::to_vec(&record)) {
         let _ = files::replace(&path, &text);
     }
 }
 
 /// Forgets the setback: something has worked.
-pub(crate) fn clear(context: &Context, session_key: &str) {
-    if let Ok(path) = path(context, session_key) {
+pub(crate) fn clear(context: &Context, subject: &str) {
+    if let Ok(path) = path(context, subject) {
         let _ = files::remove(&path);
     }
 }
