@@ -5,8 +5,7 @@ use crate::cli::Logout;
 use crate::context::Context;
 use crate::core::profile::SsoSession;
 use crate::error::{Error, Result};
-use crate::sso::{self, Limits};
-use crate::store::locks::{self, Subject};
+use crate::sso;
 use crate::store::profiles::Profiles;
 use crate::store::{aws_cache, generation, setbacks};
 
@@ -33,27 +32,24 @@ pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
 
 /// What is here is removed even if AWS cannot be told; the error then says so.
 fn end(context: &Context, profiles: &Profiles, session: &SsoSession) -> Result<()> {
-    let _lock = locks::acquire(context, Subject::Session(session.cache_key()), Limits::COMMAND.silent, &mut |line| {
-        context.say(line);
-    })?;
-    let token = aws_cache::read_token(context, session)?;
     let of_session: Vec<_> =
         profiles.sso_profiles().into_iter().filter(|profile| profile.session == *session).collect();
     let endpoints = profiles.endpoints(context, of_session.first().map(|profile| profile.name.as_str()));
-    let told = match &token {
-        Some(token) => sso::logout(context, session, &endpoints, token),
-        None => Ok(()),
-    };
-    for profile in &of_session {
-        aws_cache::remove_role_credentials(context, profile)?;
-    }
-    aws_cache::remove_token(context, session)?;
+    let mut was_signed_in = false;
+    let told = sso::logout(context, session, &endpoints, |token| {
+        was_signed_in = token.is_some();
+        for profile in &of_session {
+            aws_cache::remove_role_credentials(context, profile)?;
+        }
+        aws_cache::remove_token(context, session)
+    });
     setbacks::clear(context, session.cache_key());
-    if told.is_ok() {
-        let what = if token.is_some() { "signed out of" } else { "was not signed in to" };
-        context.say(&format!("awsdir: {what} `{}`", session.label()));
-    } else {
-        context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()));
+    match &told {
+        Ok(()) if was_signed_in => context.say(&format!("awsdir: signed out of `{}`", session.label())),
+        Ok(()) => context.say(&format!("awsdir: was not signed in to `{}`", session.label())),
+        Err(_) => {
+            context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()))
+        }
     }
     told
 }

@@ -60,9 +60,9 @@ pub(crate) fn role_credentials(
         return Ok(credentials.clone());
     }
     let ladder = &patient_as_needed(ladder, decision);
-    let cache_file = aws_cache::role_file_name(profile);
-    let lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder);
-    let climbed = lock.and_then(|_lock| {
+    let climbed = interruptible(async {
+        let cache_file = aws_cache::role_file_name(profile);
+        let _lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder).await?;
         let (now, decision) = look(context, profile, ladder)?;
         match now {
             // Renewed while we waited: as fresh as they get, however short their life.
@@ -72,10 +72,8 @@ pub(crate) fn role_credentials(
             }
             _ => {}
         }
-        let credentials = runtime()?.block_on(async {
-            let portal = Aws::new(context, &profile.session, endpoints).await?;
-            Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await
-        })?;
+        let portal = Aws::new(context, &profile.session, endpoints).await?;
+        let credentials = Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await?;
         generation::advance(context)?;
         Ok(credentials)
     });
@@ -127,7 +125,7 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
     if let Some(token) = before.as_ref().filter(fresh).filter(|_| !ladder.force) {
         return Ok(token.clone());
     }
-    let token = runtime()?.block_on(async {
+    let token = interruptible(async {
         let portal = Aws::new(context, session, endpoints).await?;
         Climb::new(context, session, &portal, ladder).token(None).await
     })?;
@@ -137,29 +135,75 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
     Ok(token)
 }
 
-/// Ends the session at AWS.
-pub(crate) fn logout(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
+/// Ends the session at AWS, and then has `remove` take away what is here, all of it under the session's lock. `remove`
+/// is told the token that was there; it runs even if AWS could not be reached.
+pub(crate) fn logout(
+    context: &Context,
+    session: &SsoSession,
+    endpoints: &Endpoints,
+    remove: impl FnOnce(Option<&Token>) -> Result<()>,
+) -> Result<()> {
     let limit = Limits::COMMAND.silent;
-    runtime()?.block_on(async {
-        let portal = Aws::new(context, session, endpoints).await?;
-        match tokio::time::timeout(limit, portal.logout(&token.access_token)).await {
-            // A dead token has no session left to end.
-            Ok(Ok(()) | Err(Failure::Unauthorized)) => Ok(()),
-            Ok(Err(failure)) => Err(failure.into_error("Logout")),
-            Err(_) => Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() }),
-        }
+    interruptible(async {
+        let _lock = wait(context, Subject::Session(session.cache_key()), limit).await?;
+        let token = aws_cache::read_token(context, session)?;
+        let told = match &token {
+            None => Ok(()),
+            Some(token) => {
+                let portal = Aws::new(context, session, endpoints).await?;
+                match tokio::time::timeout(limit, portal.logout(&token.access_token)).await {
+                    // A dead token has no session left to end.
+                    Ok(Ok(()) | Err(Failure::Unauthorized)) => Ok(()),
+                    Ok(Err(failure)) => Err(failure.into_error("Logout")),
+                    Err(_) => Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() }),
+                }
+            }
+        };
+        remove(token.as_ref())?;
+        told
     })
 }
 
-fn lock(context: &Context, subject: Subject<'_>, ladder: &Ladder) -> Result<Lock> {
-    locks::acquire(context, subject, ladder.limits.lock, &mut |line| context.say(line))
+async fn lock(context: &Context, subject: Subject<'_>, ladder: &Ladder) -> Result<Lock> {
+    wait(context, subject, ladder.limits.lock).await
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System { doing: "start the network runtime", source })
+/// Takes a lock, waiting for at most `limit`; after two seconds says for whom.
+async fn wait(context: &Context, subject: Subject<'_>, limit: Duration) -> Result<Lock> {
+    /// How long a wait is nobody's concern.
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let (sender, mut receiver) = tokio::sync::oneshot::channel();
+    let taken = locks::acquire(context, subject, move |lock| drop(sender.send(lock)))?;
+    if let Some(lock) = taken {
+        return Ok(lock);
+    }
+    let mut outcome = tokio::time::timeout(limit.min(PATIENCE), &mut receiver).await;
+    if outcome.is_err() && limit > PATIENCE {
+        let (pid, since) = locks::holder(context, subject);
+        context.say(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
+        outcome = tokio::time::timeout(limit.saturating_sub(PATIENCE), receiver).await;
+    }
+    if let Ok(Ok(lock)) = outcome {
+        return lock;
+    }
+    let (pid, since) = locks::holder(context, subject);
+    Err(Error::Busy { what: subject.in_words(), pid, since })
+}
+
+/// Runs `work` on a runtime of this thread until it is done or Ctrl-C comes. The listener is there from the start and
+/// stays: once it is installed, a signal that nobody awaits would be lost.
+fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let failed = |source| Error::System { doing: "start the network runtime", source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let interrupt = tokio::signal::ctrl_c();
+        tokio::select! {
+            // What is being signed in notes the interruption itself.
+            biased;
+            done = work => done,
+            interrupted = interrupt => Err(interrupted.map_or_else(failed, |()| Error::Interrupted)),
+        }
+    })
 }
 
 /// One climb: each rung is tried once.
@@ -213,24 +257,35 @@ impl<'a, P: Portal> Climb<'a, P> {
         }
     }
 
-    /// Asks until there is an answer or the time is up: the request spends nothing.
     async fn get_role_credentials(
         &self,
         profile: &SsoProfile,
         access_token: &Secret,
     ) -> Result<Result<RoleCredentials, Failure>> {
+        self.patiently("GetRoleCredentials", Failure::is_transient, || {
+            self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name)
+        })
+        .await
+    }
+
+    /// Sends a request until there is an answer, a failure that `may_repeat` does not name, or the time is up.
+    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        operation: &'static str,
+        may_repeat: fn(&Failure) -> bool,
+        request: impl Fn() -> F,
+    ) -> Result<Result<T, Failure>> {
         let mut attempt = 0;
         loop {
-            let request = self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name);
-            let answer = self.in_time("GetRoleCredentials", request).await?;
+            let answer = self.in_time(operation, request()).await?;
             let wait = match &answer {
-                Err(failure) if failure.is_transient() && attempt < 3 => pause(failure, attempt),
+                Err(failure) if may_repeat(failure) && attempt < 3 => pause(failure, attempt),
                 _ => return Ok(answer),
             };
             if Instant::now() + wait >= self.deadline.get() {
                 return Ok(answer);
             }
-            self.context.detail(&format!("GetRoleCredentials failed, again in {} ms", wait.as_millis()));
+            self.context.detail(&format!("{operation} failed, again in {} ms", wait.as_millis()));
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
@@ -246,7 +301,7 @@ impl<'a, P: Portal> Climb<'a, P> {
             return Ok(token);
         }
         let before = self.cached()?;
-        let _lock = lock(self.context, Subject::Session(self.session.cache_key()), self.ladder)?;
+        let _lock = lock(self.context, Subject::Session(self.session.cache_key()), self.ladder).await?;
         let mut cached = self.cached()?;
         // Signed in while we waited: that is as good as having done it ourselves, forced or not.
         let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);
@@ -273,13 +328,15 @@ impl<'a, P: Portal> Climb<'a, P> {
         aws_cache::read_token(self.context, self.session)
     }
 
-    /// CreateToken with the refresh token; `None` if only a person can help. Sent once: it spends the refresh token.
+    /// CreateToken with the refresh token; `None` if only a person can help. It spends the refresh token, so it is sent
+    /// again only where the service says that it did nothing.
     async fn refresh(&self, token: Token) -> Result<Option<Token>> {
         let Some((registration, refresh_token)) = token.renewal(context::clock()) else { return Ok(None) };
         self.context.detail("renewing the access token");
         self.refreshed.set(true);
-        let request = self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
-        match self.in_time("CreateToken", request).await? {
+        let undone = |failure: &Failure| matches!(failure, Failure::Throttled { .. });
+        let request = || self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
+        match self.patiently("CreateToken", undone, request).await? {
             Ok(issued) => {
                 let renewed = Token {
                     access_token: issued.access_token,
@@ -291,13 +348,21 @@ impl<'a, P: Portal> Climb<'a, P> {
                 setbacks::clear(self.context, self.session.cache_key());
                 Ok(Some(renewed))
             }
-            Err(Failure::InvalidGrant | Failure::InvalidClient | Failure::ExpiredToken | Failure::AccessDenied) => {
+            Err(
+                failure @ (Failure::InvalidGrant
+                | Failure::InvalidClient
+                | Failure::ExpiredToken
+                | Failure::AccessDenied),
+            ) => {
                 // Another tool, which knows nothing of our lock, may have renewed it at the same time.
                 let now = self.cached()?.filter(|now| now.access_token != token.access_token);
                 if let Some(renewed) = now.filter(|now| now.expires_at > context::clock()) {
                     return Ok(Some(renewed));
                 }
                 self.context.detail("the refresh token is not accepted any more");
+                if matches!(failure, Failure::InvalidClient) {
+                    aws_cache::remove_registration(self.context, self.session)?;
+                }
                 let spent = Token { refresh_token: None, ..token };
                 aws_cache::write_token(self.context, self.session, &spent)?;
                 Ok(None)

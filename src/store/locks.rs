@@ -8,15 +8,10 @@ use crate::context::{self, Context};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use sha1::{Digest, Sha1};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
-
-/// After this long a waiter says whom it is waiting for.
-const PATIENCE: Duration = Duration::from_secs(2);
+use std::path::PathBuf;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ impl Subject<'_> {
         }
     }
 
-    fn in_words(self) -> String {
+    pub(crate) fn in_words(self) -> String {
         match self {
             Self::Session(key) => format!("the session `{key}`"),
             Self::Role { profile, .. } => format!("the role of `{profile}`"),
@@ -47,47 +42,44 @@ impl Subject<'_> {
     }
 }
 
-/// Takes the lock, waiting for at most `limit`. After two seconds `tell` is given one line that names the holder.
+/// Takes the lock if it is free. Otherwise a thread waits for it, which the kernel wakes, and hands it to `taken`; if
+/// nobody waits any more, it is given back.
 pub(crate) fn acquire(
     context: &Context,
     subject: Subject<'_>,
-    limit: Duration,
-    tell: &mut dyn FnMut(&str),
-) -> Result<Lock> {
-    let directory = context.state_directory()?.join("locks");
-    files::create_private_directory(&directory)?;
-    let path = directory.join(subject.file_name());
-    let failed = |source| Error::File { verb: "lock", path: path.clone(), source };
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+    taken: impl FnOnce(Result<Lock>) + Send + 'static,
+) -> Result<Option<Lock>> {
+    let path = path(context, subject)?;
+    if let Some(directory) = path.parent() {
+        files::create_private_directory(directory)?;
+    }
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let failed = move |source| Error::File { verb: "lock", path, source };
+    let file = match file {
+        Ok(file) => file,
+        Err(source) => return Err(failed(source)),
+    };
     match file.try_lock() {
-        Ok(()) => return Ok(held(file)),
-        Err(fs::TryLockError::WouldBlock) => {}
-        Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        Ok(()) => Ok(Some(held(file))),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::spawn(move || taken(file.lock().map(|()| held(file)).map_err(failed)));
+            Ok(None)
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
-    // The kernel wakes the thread; if the wait is given up the thread ends with the process.
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let taken = file.lock().map(|()| file);
-        let _ = sender.send(taken);
-    });
-    let mut outcome = receiver.recv_timeout(PATIENCE.min(limit));
-    if outcome.is_err() && limit > PATIENCE {
-        let (pid, since) = holder(&path);
-        tell(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
-        outcome = receiver.recv_timeout(limit.saturating_sub(PATIENCE));
-    }
-    if let Ok(taken) = outcome {
-        return taken.map(held).map_err(failed);
-    }
-    let (pid, since) = holder(&path);
-    Err(Error::Busy { what: subject.in_words(), pid, since })
+}
+
+/// Who holds the lock, and since when.
+pub(crate) fn holder(context: &Context, subject: Subject<'_>) -> (u32, Timestamp) {
+    let note = path(context, subject).ok().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let mut words = note.split_whitespace();
+    let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    let since = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+    (pid, Timestamp::from_epoch(since))
+}
+
+fn path(context: &Context, subject: Subject<'_>) -> Result<PathBuf> {
+    Ok(context.state_directory()?.join("locks").join(subject.file_name()))
 }
 
 /// Notes in the lock file who holds it, for those who wait.
@@ -95,12 +87,4 @@ fn held(mut file: File) -> Lock {
     let note = format!("{} {}\n", std::process::id(), context::clock().epoch());
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
     Lock(file)
-}
-
-fn holder(path: &Path) -> (u32, Timestamp) {
-    let note = fs::read_to_string(path).unwrap_or_default();
-    let mut words = note.split_whitespace();
-    let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-    let since = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-    (pid, Timestamp::from_epoch(since))
 }
