@@ -16,8 +16,10 @@ pub(crate) enum Error {
     File { verb: &'static str, path: PathBuf, source: io::Error },
     #[error("could not write to standard output")]
     Stdout(#[source] io::Error),
-    #[error("the home directory is not known: `HOME` is not set")]
+    #[error("the home directory is not known: `HOME` is not an absolute path")]
     NoHome,
+    #[error("could not listen on `127.0.0.1{}` for the browser", port.map(|port| format!(":{port}")).unwrap_or_default())]
+    Listen { port: Option<u16>, source: io::Error },
     #[error("could not {doing}")]
     System { doing: &'static str, source: io::Error },
     #[error("`{}` already exists and is not a dotfile: {error}", path.display())]
@@ -53,7 +55,7 @@ pub(crate) enum Error {
     #[error("sign-in needed: {}{}", session_of(session, profile.as_deref()), because(why))]
     SignInNeeded { session: String, profile: Option<String>, why: String },
     #[error("the sign-in to `{session}` was {how}")]
-    SignInRefused { session: String, how: &'static str },
+    SignInRefused { session: String, how: String },
     #[error("nobody finished the sign-in to `{session}` within {} s", seconds)]
     SignInTimedOut { session: String, seconds: u64 },
     #[error("permission set `{role_name}` in account {account_id} is not granted to you{}", because(message))]
@@ -86,7 +88,12 @@ impl Error {
     /// The process's exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::File { .. } | Self::Stdout(_) | Self::NoHome | Self::System { .. } | Self::WouldOverwrite { .. } => 1,
+            Self::File { .. }
+            | Self::Stdout(_)
+            | Self::NoHome
+            | Self::Listen { .. }
+            | Self::System { .. }
+            | Self::WouldOverwrite { .. } => 1,
             Self::Config { .. }
             | Self::Variable { .. }
             | Self::UnknownProfile { .. }
@@ -117,7 +124,10 @@ impl Error {
     /// What lies beneath, where it adds anything.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::File { source, .. } | Self::Stdout(source) | Self::System { source, .. } => Some(source.to_string()),
+            Self::File { source, .. }
+            | Self::Stdout(source)
+            | Self::Listen { source, .. }
+            | Self::System { source, .. } => Some(source.to_string()),
             Self::NotExecutable { source, .. } => source.as_ref().map(ToString::to_string),
             Self::Unreachable { cause, .. } => Some(cause.clone()),
             _ => None,

@@ -15,17 +15,18 @@ use std::time::Duration;
 pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
     let settings = Settings::load(context)?;
     let profiles = Profiles::load(context)?;
-    let (session, profile) = session(context, &profiles, arguments)?;
+    let (session, purpose) = session(context, &profiles, arguments)?;
     let before = aws_cache::read_token(context, &session)?;
     setbacks::clear(context, session.cache_key());
     let ladder = Ladder {
         limits: Limits::COMMAND,
         min_ttl: 0,
         sign_in: how(context, &settings, &session, arguments),
-        purpose: Purpose { profile: profile.clone(), dotfile: None },
+        purpose,
         force: arguments.force,
     };
-    let endpoints = profiles.endpoints(context, profile.as_deref().or(context.var("AWS_PROFILE")));
+    let profile = ladder.purpose.profile.as_deref().or(context.var("AWS_PROFILE"));
+    let endpoints = profiles.endpoints(context, profile);
     let token = sso::token(context, &session, &endpoints, &ladder)?;
     let what = if before.is_some_and(|before| before.access_token == token.access_token) {
         "already signed in"
@@ -43,16 +44,17 @@ pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
 }
 
 /// The session that is meant: named, of the named profile, of the profile in force, or the only one there is.
-fn session(context: &Context, profiles: &Profiles, arguments: &Login) -> Result<(SsoSession, Option<String>)> {
+fn session(context: &Context, profiles: &Profiles, arguments: &Login) -> Result<(SsoSession, Purpose)> {
     if let Some(name) = &arguments.session {
-        return Ok((find_session(profiles, name)?, None));
+        return Ok((find_session(profiles, name)?, Purpose::default()));
     }
     match gather::selected(context, arguments.profile.as_deref()) {
         Ok(selected) => {
             let profile = profiles.sso_profile(&selected.name)?;
-            Ok((profile.session, Some(profile.name)))
+            let dotfile = selected.dotfile().cloned();
+            Ok((profile.session, Purpose { profile: Some(profile.name), dotfile }))
         }
-        Err(Error::NoProfile) => only_session(profiles).map(|session| (session, None)),
+        Err(Error::NoProfile) => only_session(profiles).map(|session| (session, Purpose::default())),
         Err(error) => Err(error),
     }
 }

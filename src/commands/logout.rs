@@ -48,7 +48,7 @@ fn end(context: &Context, profiles: &Profiles, session: &SsoSession) -> Result<(
         Ok(()) if was_signed_in => context.say(&format!("awsdir: signed out of `{}`", session.label())),
         Ok(()) => context.say(&format!("awsdir: was not signed in to `{}`", session.label())),
         Err(_) => {
-            context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()))
+            context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()));
         }
     }
     told

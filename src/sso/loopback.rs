@@ -34,7 +34,7 @@ pub(super) enum Callback {
 impl Loopback {
     /// Binds `port`, or a free one.
     pub(super) async fn bind(port: Option<u16>) -> Result<Self> {
-        let failed = |source| Error::System { doing: "listen on 127.0.0.1 for the browser", source };
+        let failed = |source| Error::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.unwrap_or(0))).await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         Ok(Self { listener, port })

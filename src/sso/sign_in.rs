@@ -64,7 +64,7 @@ pub(super) async fn sign_in(
     announce(context, session, purpose);
     let attempt = async {
         if how.ask && !confirmed(context).await {
-            return Err(Error::SignInRefused { session: session.label().to_owned(), how: "declined" });
+            return Err(Error::SignInRefused { session: session.label().to_owned(), how: "declined".to_owned() });
         }
         attempt.run().await
     };
@@ -160,10 +160,10 @@ impl<P: Portal> Attempt<'_, P> {
         });
         let code = match listener.callback(&state).await {
             Callback::Code(code) => code,
-            Callback::Denied(why) => {
-                self.context.detail(&format!("the redirect says {why}"));
+            Callback::Denied(why) if why.starts_with("access_denied") => {
                 return Err(Stop::Failed(Failure::AccessDenied, "CreateToken"));
             }
+            Callback::Denied(why) => return Err(self.refused(&format!("refused ({why})")).into()),
         };
         drop(listener);
         let grant =
@@ -230,12 +230,15 @@ impl<P: Portal> Attempt<'_, P> {
         }
     }
 
+    fn refused(&self, how: &str) -> Error {
+        Error::SignInRefused { session: self.session.label().to_owned(), how: how.to_owned() }
+    }
+
     fn explain(&self, stop: Stop) -> Error {
-        let refused = |how| Error::SignInRefused { session: self.session.label().to_owned(), how };
         match stop {
             Stop::Error(error) => error,
-            Stop::Failed(Failure::AccessDenied, _) => refused("denied in the browser"),
-            Stop::Failed(Failure::ExpiredToken, _) => refused("not confirmed before its code ran out"),
+            Stop::Failed(Failure::AccessDenied, _) => self.refused("denied in the browser"),
+            Stop::Failed(Failure::ExpiredToken, _) => self.refused("not confirmed before its code ran out"),
             Stop::Failed(failure, operation) => failure.into_error(operation),
         }
     }
