@@ -33,5 +33,6 @@ fn path(context: &Context, arguments: &Trust) -> Result<PathBuf> {
         return gather::dotfile_path(context).ok_or_else(|| Error::NoDotfile { directory: context.directory.clone() });
     };
     let path = context.directory.join(named);
-    Ok(if path.is_dir() { path.join(FILE_NAME) } else { path })
+    let path = if path.is_dir() { path.join(FILE_NAME) } else { path };
+    Ok(trust::canonical(&path))
 }

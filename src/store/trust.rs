@@ -55,7 +55,7 @@ fn deny_record(context: &Context, path: &Path) -> Result<PathBuf> {
 }
 
 /// The directory with its symlinks resolved and the file's own name: one record per place, however one came there.
-fn canonical(path: &Path) -> PathBuf {
+pub(crate) fn canonical(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
         (Some(directory), Some(name)) => canonical_directory(directory).join(name),
         _ => path.to_owned(),
