@@ -399,7 +399,10 @@ impl<'a, P: Portal> Climb<'a, P> {
             }
             Err(error) => {
                 if matches!(error, Error::SignInRefused { .. } | Error::SignInTimedOut { .. } | Error::Interrupted) {
-                    let why = error.to_string();
+                    let why = match &error {
+                        Error::Interrupted => format!("the sign-in to `{}` was cancelled", self.session.label()),
+                        error => error.to_string(),
+                    };
                     setbacks::record(self.context, key, Setback::SignInRefused, &why, context::clock());
                     generation::advance(self.context)?;
                 }
