@@ -18,51 +18,31 @@ export -n __awsdir_bin __awsdir_generation_file __awsdir_no_cd
 
 # What the hook may set or unset, and must be able to put back.
 __awsdir_managed=(
-  AWS_PROFILE
-  AWS_REGION
-  AWS_DEFAULT_REGION
-  AWS_ACCESS_KEY_ID
-  AWS_SECRET_ACCESS_KEY
-  AWS_SESSION_TOKEN
-  AWS_CREDENTIAL_EXPIRATION
-  AWS_SSO_PROFILE
-  AWS_DEFAULT_PROFILE
-  AWS_SECURITY_TOKEN
-  AWS_VAULT
-  AWSUME_PROFILE
-  AWSU_PROFILE
-  AWSUME_EXPIRATION
-  AWS_SESSION_EXPIRATION
+  AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION
+  AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION
+  AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN
+  AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
   AWSDIR
 )
 
 # --- variables: a state is "=value", or "" for unset -----------------------------------------------------
-# __awsdir_{snapshot,before,after}_NAME hold states; before and after differ where a value is ours.
+# __awsdir_{snapshot,before,after} hold states in the order above; before and after differ where a value is ours.
 
-# Sets state (the caller's) to that of the variable $1.
-__awsdir_state() { state="${!1+=${!1}}"; }
-
-# Gives the variable $1 the state $2.
+# Gives the variable $1 the state $2. Fails where it is read-only.
 __awsdir_put() {
   if [ -z "$2" ]; then
     unset -v "$1"
   else
-    export "$1$2"
+    export "$1$2" || return
     if __awsdir_has "$__awsdir_unexported" "$1"; then export -n "${1?}"; fi
   fi
 }
-
-# Keeps the state $3 of the variable $2 as its $1.
-__awsdir_keep() { eval "__awsdir_$1_$2=\$3"; }
 
 # Is $2 a word of $1?
 __awsdir_has() {
   local words=" $1 "
   [ "${words#*" $2 "}" != "$words" ]
 }
-
-# A readonly global cannot be shadowed either.
-__awsdir_is_readonly() { ! local "$1" 2>/dev/null; }
 
 # --- looking: builtins only ------------------------------------------------------------------------------
 
@@ -116,59 +96,67 @@ ${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
 
 # Puts back what stood there before. What no longer has our value is the user's: it stays, in this directory.
 __awsdir_restore() {
-  local name state before after
+  local i name fresh=$__awsdir_answered
   __awsdir_answered=''
-  for name in "${__awsdir_managed[@]}"; do
-    before=__awsdir_before_$name after=__awsdir_after_$name
-    [ "${!before}" != "${!after}" ] || continue
-    __awsdir_state "$name"
-    if [ "$state" != "${!after}" ] || __awsdir_is_readonly "$name"; then
+  for i in "${!__awsdir_after[@]}"; do
+    [ "${__awsdir_before[i]}" != "${__awsdir_after[i]}" ] || continue
+    name=${__awsdir_managed[i]}
+    if [ "${!name+=${!name}}" = "${__awsdir_after[i]}" ]; then
+      __awsdir_put "$name" "${__awsdir_before[i]}"
+    elif [ -n "$fresh" ]; then
+      # Not so when Ctrl-C had stopped the first try: then it may be what we just put back.
       __awsdir_theirs="$__awsdir_theirs $name"
-    else
-      __awsdir_put "$name" "${!before}"
     fi
-    __awsdir_keep after "$name" "${!before}"
-  done
+    __awsdir_after[i]=${__awsdir_before[i]}
+  done 2>/dev/null # read-only by now: nothing can be done
   __awsdir_forget
 }
 
 __awsdir_forget() {
+  __awsdir_after=() __awsdir_before=()
   __awsdir_status=idle __awsdir_next='' __awsdir_deadline='' __awsdir_inherited=''
   __awsdir_watch_config='' __awsdir_watch_token=''
   __awsdir_segment_head='' __awsdir_segment_tail='' __awsdir_expires='' AWSDIR_SEGMENT=''
 }
 
+# Sets name to the first variable that is read-only: a global that is so cannot be shadowed either.
+__awsdir_find_readonly() {
+  for name in "${__awsdir_managed[@]}"; do
+    local "$name" || return 0
+  done
+  return 1
+}
+
 # Notes what stands before an evaluation. Fails, and says so, where a variable could not be changed.
 __awsdir_take_snapshot() {
-  local name state
-  __awsdir_unexported=''
+  local name
+  if __awsdir_find_readonly 2>/dev/null; then
+    [ "$name" = "$__awsdir_told" ] || printf 'awsdir: `%s` is read-only in this shell; nothing is set\n' "$name" >&2
+    __awsdir_told=$name
+    return 1
+  fi
+  __awsdir_snapshot=() __awsdir_unexported=''
   for name in "${__awsdir_managed[@]}"; do
-    if __awsdir_is_readonly "$name"; then
-      [ "$name" = "$__awsdir_told" ] || printf 'awsdir: `%s` is read-only in this shell; nothing is set\n' "$name" >&2
-      __awsdir_told=$name
-      return 1
-    fi
-    __awsdir_state "$name"
-    __awsdir_keep snapshot "$name" "$state"
+    __awsdir_snapshot+=("${!name+=${!name}}")
     # Before 4.4 only a process could tell; there, what was set was exported.
-    if [ -n "$state" ] && [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ]; then
-      state=${!name@a}
-      [ "${state#*x}" != "$state" ] || __awsdir_unexported="$__awsdir_unexported $name"
+    if [ -n "${!name+x}" ] && [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -ge 44 ]; then
+      [[ ${!name@a} == *x* ]] || __awsdir_unexported="$__awsdir_unexported $name"
     fi
   done
 }
 
 # Notes what an evaluation gave.
 __awsdir_take_note() {
-  local name state snapshot identity
-  for name in "${__awsdir_managed[@]}"; do
-    snapshot=__awsdir_snapshot_$name
-    if __awsdir_has "$__awsdir_theirs" "$name"; then __awsdir_put "$name" "${!snapshot}"; fi
-    state=${!snapshot}
-    if __awsdir_has "$__awsdir_inherited" "$name"; then state=''; fi
-    __awsdir_keep before "$name" "$state"
-    __awsdir_state "$name"
-    __awsdir_keep after "$name" "$state"
+  local i name identity
+  for i in "${!__awsdir_managed[@]}"; do
+    name=${__awsdir_managed[i]} __awsdir_before[i]=${__awsdir_snapshot[i]}
+    if [ -n "$__awsdir_theirs" ] && __awsdir_has "$__awsdir_theirs" "$name"; then
+      __awsdir_put "$name" "${__awsdir_snapshot[i]}"
+    fi
+    if [ -n "$__awsdir_inherited" ] && __awsdir_has "$__awsdir_inherited" "$name"; then
+      __awsdir_before[i]=''
+    fi
+    __awsdir_after[i]="${!name+=${!name}}"
   done
   __awsdir_identify
   __awsdir_identity=$identity
@@ -176,12 +164,9 @@ __awsdir_take_note() {
 
 # Ctrl-C came in the middle of an evaluation: as if it had not begun.
 __awsdir_roll_back() {
-  local name snapshot
-  for name in "${__awsdir_managed[@]}"; do
-    snapshot=__awsdir_snapshot_$name
-    __awsdir_put "$name" "${!snapshot}"
-    __awsdir_keep before "$name" "${!snapshot}"
-    __awsdir_keep after "$name" "${!snapshot}"
+  local i
+  for i in "${!__awsdir_snapshot[@]}"; do
+    __awsdir_put "${__awsdir_managed[i]}" "${__awsdir_snapshot[i]}"
   done
   __awsdir_forget
   __awsdir_answered='' __awsdir_stage=''
@@ -189,12 +174,11 @@ __awsdir_roll_back() {
 
 # The identity was changed by hand, so it is the user's: what is left of ours goes, until the next directory.
 __awsdir_stand_down() {
-  local name state after
-  for name in AWS_PROFILE AWS_SSO_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN \
-    AWS_SECURITY_TOKEN AWS_DEFAULT_PROFILE; do
-    after=__awsdir_after_$name
-    __awsdir_state "$name"
-    [ "$state" = "${!after}" ] || break
+  local i name who='AWS_PROFILE AWS_SSO_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY'
+  who="$who AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_DEFAULT_PROFILE"
+  for i in "${!__awsdir_after[@]}"; do
+    name=${__awsdir_managed[i]}
+    [ "${!name+=${!name}}" = "${__awsdir_after[i]}" ] || ! __awsdir_has "$who" "$name" || break
   done
   __awsdir_stands_down=yes
   __awsdir_restore

@@ -8,21 +8,10 @@
 
 # What the hook may set or unset, and must be able to put back.
 set -g __awsdir_managed \
-    AWS_PROFILE \
-    AWS_REGION \
-    AWS_DEFAULT_REGION \
-    AWS_ACCESS_KEY_ID \
-    AWS_SECRET_ACCESS_KEY \
-    AWS_SESSION_TOKEN \
-    AWS_CREDENTIAL_EXPIRATION \
-    AWS_SSO_PROFILE \
-    AWS_DEFAULT_PROFILE \
-    AWS_SECURITY_TOKEN \
-    AWS_VAULT \
-    AWSUME_PROFILE \
-    AWSU_PROFILE \
-    AWSUME_EXPIRATION \
-    AWS_SESSION_EXPIRATION \
+    AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION \
+    AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION \
+    AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN \
+    AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION \
     AWSDIR
 
 # --- variables -------------------------------------------------------------------------------------------
@@ -116,6 +105,7 @@ end
 
 # Puts back what stood there before. What no longer has our value is theirs: it stays, in this directory.
 function __awsdir_restore
+    set -l fresh $__awsdir_answered
     set -g __awsdir_answered
     for name in $__awsdir_managed
         set -l before __awsdir_before_$name
@@ -123,7 +113,8 @@ function __awsdir_restore
         __awsdir_same $before $after; and continue
         if __awsdir_same $name $after
             __awsdir_put $name $before
-        else
+        else if test -n "$fresh"
+            # Not so when Ctrl-C had stopped the first try: then it may be what we just put back.
             set -ga __awsdir_theirs $name
         end
         __awsdir_copy $before $after
@@ -150,10 +141,11 @@ end
 
 # Notes what an evaluation gave.
 function __awsdir_take_note
+    set -l inherited (string split " " -- $__awsdir_inherited)
     for name in $__awsdir_managed
         contains $name $__awsdir_theirs; and __awsdir_put $name __awsdir_snapshot_$name
         __awsdir_copy __awsdir_snapshot_$name __awsdir_before_$name
-        contains $name (string split ' ' -- $__awsdir_inherited); and set -eg __awsdir_before_$name
+        contains $name $inherited; and set -eg __awsdir_before_$name
         __awsdir_copy $name __awsdir_after_$name
     end
     __awsdir_identify

@@ -13,21 +13,10 @@
 # What the hook may set or unset, and must be able to put back.
 typeset -ga __awsdir_managed
 __awsdir_managed=(
-  AWS_PROFILE
-  AWS_REGION
-  AWS_DEFAULT_REGION
-  AWS_ACCESS_KEY_ID
-  AWS_SECRET_ACCESS_KEY
-  AWS_SESSION_TOKEN
-  AWS_CREDENTIAL_EXPIRATION
-  AWS_SSO_PROFILE
-  AWS_DEFAULT_PROFILE
-  AWS_SECURITY_TOKEN
-  AWS_VAULT
-  AWSUME_PROFILE
-  AWSU_PROFILE
-  AWSUME_EXPIRATION
-  AWS_SESSION_EXPIRATION
+  AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION
+  AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION
+  AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN
+  AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
   AWSDIR
 )
 
@@ -116,13 +105,14 @@ ${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
 
 # Puts back what stood there before. What no longer has our value is theirs: it stays, in this directory.
 __awsdir_restore() {
-  local name state
+  local name state fresh=$__awsdir_answered
   __awsdir_answered=
   for name in $__awsdir_managed; do
     [[ $__awsdir_before[$name] != $__awsdir_after[$name] ]] || continue
     __awsdir_state $name
     if [[ $state != $__awsdir_after[$name] || ${(Pt)name} == *readonly* ]]; then
-      __awsdir_theirs+=($name)
+      # Not so when Ctrl-C had stopped the first try: then it may be what we just put back.
+      [[ -z $fresh ]] || __awsdir_theirs+=($name)
     else
       __awsdir_put $name "$__awsdir_before[$name]"
     fi
@@ -132,7 +122,7 @@ __awsdir_restore() {
 }
 
 __awsdir_forget() {
-  __awsdir_before=() __awsdir_after=() __awsdir_status=idle __awsdir_next= __awsdir_deadline= __awsdir_inherited=
+  __awsdir_after=() __awsdir_before=() __awsdir_status=idle __awsdir_next= __awsdir_deadline= __awsdir_inherited=
   __awsdir_watch_config= __awsdir_watch_token=
   __awsdir_segment_head= __awsdir_segment_tail= __awsdir_expires= AWSDIR_SEGMENT=
 }

@@ -22,6 +22,11 @@ pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             context.say(&error.in_one_line());
+            if matches!(error, Error::Interrupted) {
+                // Of the signal itself, so that the shell ends the whole line: `cd ../prod && terraform apply` must
+                // not go on to terraform.
+                let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+            }
             ExitCode::from(&error)
         }
     }
