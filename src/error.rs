@@ -76,7 +76,7 @@ pub(crate) enum Error {
     // 126, 127: the command of `exec`
     #[error("`{}` is not executable", command.display())]
     NotExecutable { command: OsString, source: Option<io::Error> },
-    #[error("`{}` is not on the PATH", command.display())]
+    #[error("{}", not_found(command))]
     NotFound { command: OsString },
 
     // 130
@@ -181,6 +181,15 @@ impl Error {
 impl From<&Error> for ExitCode {
     fn from(error: &Error) -> Self {
         Self::from(error.code())
+    }
+}
+
+fn not_found(command: &OsString) -> String {
+    let shown = command.display();
+    if command.as_encoded_bytes().contains(&b'/') {
+        format!("there is no `{shown}`")
+    } else {
+        format!("`{shown}` is not on the PATH")
     }
 }
 

@@ -22,10 +22,7 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
     let text = text(&path, &arguments.profile, arguments.region.as_deref())?;
     // What we write must be what we would read.
     dotfile::parse(text.as_bytes()).map_err(|error| Error::Dotfile { path: path.clone(), error })?;
-    if !directory.is_dir() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(Error::File { verb: "write", path, source });
-    }
+    directory.metadata().map_err(|source| Error::File { verb: "write", path: path.clone(), source })?;
     files::replace_with_mode(&path, text.as_bytes(), MODE)?;
     let found = dotfiles::read(&path)?;
     trust::allow(context, &found)?;
@@ -35,29 +32,30 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
     Ok(())
 }
 
-/// The new content: the bare form if a profile is all there is to say, else the key form. Other lines of an existing
-/// key form stay as they are; a file that is not a dotfile is not overwritten.
+/// The new content: the bare form if a profile is all there is to say, else the key form. Comments and other keys of an
+/// existing dotfile stay as they are; a file that is not one is not overwritten.
 fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
-    let bare = || match region {
-        None => format!("{profile}\n"),
-        Some(region) => format!("profile = {profile}\nregion = {region}\n"),
+    let fresh = match region {
+        None => vec![profile.to_owned()],
+        Some(region) => vec![format!("profile = {profile}"), format!("region = {region}")],
     };
     if !path.exists() {
-        return Ok(bare());
+        return Ok(fresh.join("\n") + "\n");
     }
     let found = dotfiles::read(path)?;
-    let was_bare = match dotfile::parse(&found.content) {
-        Ok(_) => !found.content.contains(&b'='),
-        Err(error) => return Err(Error::WouldOverwrite { path: path.to_owned(), error }),
-    };
-    if was_bare {
-        return Ok(bare());
+    if let Err(error) = dotfile::parse(&found.content) {
+        return Err(Error::WouldOverwrite { path: path.to_owned(), error });
     }
     let old = String::from_utf8_lossy(&found.content);
     let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
-    set(&mut lines, "profile", profile);
-    if let Some(region) = region {
-        set(&mut lines, "region", region);
+    let statement = lines.iter().position(|line| dotfile::is_statement(line)).unwrap_or_default();
+    if lines[statement].contains('=') {
+        set(&mut lines, "profile", profile);
+        if let Some(region) = region {
+            set(&mut lines, "region", region);
+        }
+    } else {
+        lines.splice(statement..=statement, fresh);
     }
     Ok(lines.join("\n") + "\n")
 }

@@ -102,8 +102,13 @@ impl Report {
         };
         match standing.decision {
             Decision::Use => match standing.next_question() {
-                Some(at) => format!("renewed in the background from {} on", self.moment(at)),
-                None => "nothing".to_owned(),
+                Some(at) if standing.situation.renewable_at(at) => {
+                    format!("renewed in the background from {} on", self.moment(at))
+                }
+                _ => match standing.situation.in_hand() {
+                    Some(end) => format!("used until {}, then you sign in: {login}", self.moment(end)),
+                    None => "nothing".to_owned(),
+                },
             },
             Decision::UseAndRenew => "renewed in the background at the next prompt".to_owned(),
             Decision::Renew => "renewed without you at the next use".to_owned(),
@@ -177,7 +182,14 @@ impl Report {
             let token = standing.situation.token;
             let renewable = if token.is_some_and(|token| token.renewable) { "; renewable" } else { "" };
             rows.push(("role", format!("{} in account {}", profile.role_name, profile.account_id)));
-            rows.push(("session", format!("{} ({})", profile.session.label(), profile.session.start_url)));
+            let start_url = &profile.session.start_url;
+            rows.push((
+                "session",
+                match &profile.session.name {
+                    Some(name) => format!("{name} ({start_url})"),
+                    None => start_url.clone(),
+                },
+            ));
             rows.push(("role credentials", clock(standing.situation.role_credentials, ROLE_MARGIN)));
             rows.push(("access token", clock(token.map(|token| token.expires_at), TOKEN_MARGIN) + renewable));
         }

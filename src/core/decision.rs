@@ -47,6 +47,24 @@ pub(crate) struct Situation {
     pub(crate) setback: Option<Setback>,
 }
 
+impl Situation {
+    /// When that expires which the goal needs, if it is in hand.
+    pub(crate) fn in_hand(&self) -> Option<Timestamp> {
+        match self.goal {
+            Goal::RoleCredentials { .. } => self.role_credentials,
+            Goal::AccessToken => self.token.map(|token| token.expires_at),
+        }
+    }
+
+    /// Whether a renewal at `then` would need no person.
+    pub(crate) fn renewable_at(&self, then: Timestamp) -> bool {
+        self.token.is_some_and(|token| match self.goal {
+            Goal::RoleCredentials { .. } => token.renewable || token.expires_at > then,
+            Goal::AccessToken => token.renewable,
+        })
+    }
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -74,17 +92,12 @@ pub(crate) enum Blocked {
 
 /// The ladder of design section 7: in hand → renew by token → renew by refresh token → sign in.
 pub(crate) fn decide(situation: &Situation) -> Decision {
-    let Situation { now, goal, role_credentials, token, person, setback } = *situation;
-    let token_left = token.map_or(0, |token| token.expires_at.since(now));
-    let renewable = token.is_some_and(|token| token.renewable);
-    let (left, margin, needed, can_renew) = match goal {
-        Goal::RoleCredentials { min_ttl } => (
-            role_credentials.map_or(0, |expires_at| expires_at.since(now)),
-            ROLE_MARGIN.max(min_ttl),
-            min_ttl.max(1),
-            token_left > 0 || renewable,
-        ),
-        Goal::AccessToken => (token_left, TOKEN_MARGIN, 1, renewable),
+    let Situation { now, goal, person, setback, .. } = *situation;
+    let left = situation.in_hand().map_or(0, |end| end.since(now));
+    let can_renew = situation.renewable_at(now);
+    let (margin, needed) = match goal {
+        Goal::RoleCredentials { min_ttl } => (ROLE_MARGIN.max(min_ttl), min_ttl.max(1)),
+        Goal::AccessToken => (TOKEN_MARGIN, 1),
     };
     if left >= margin {
         return Decision::Use;
@@ -114,12 +127,12 @@ pub(crate) fn next_question(
 ) -> Option<Timestamp> {
     /// Seconds between two looks at credentials that are being renewed in the background.
     const RETRY: i64 = 60;
-    let in_hand = match situation.goal {
-        Goal::RoleCredentials { .. } => situation.role_credentials.map(|end| (end, ROLE_MARGIN)),
-        Goal::AccessToken => situation.token.map(|token| (token.expires_at, TOKEN_MARGIN)),
+    let margin = match situation.goal {
+        Goal::RoleCredentials { .. } => ROLE_MARGIN,
+        Goal::AccessToken => TOKEN_MARGIN,
     };
     match decision {
-        Decision::Use | Decision::UseAndRenew => in_hand.map(|(end, margin)| {
+        Decision::Use | Decision::UseAndRenew => situation.in_hand().map(|end| {
             let renewal = end.plus(-margin);
             if renewal > situation.now { renewal } else { end.min(situation.now.plus(RETRY)) }
         }),

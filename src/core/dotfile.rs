@@ -99,10 +99,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Dotfile, DotfileError> {
             return error(*number, column + 1, "a control character");
         }
     }
-    let mut statements = lines.iter().copied().filter(|(_, line)| {
-        let line = line.trim();
-        !line.is_empty() && !line.starts_with(['#', ';'])
-    });
+    let mut statements = lines.iter().copied().filter(|(_, line)| is_statement(line));
     let Some((number, first)) = statements.next() else {
         return error(1, 1, "it names no profile");
     };
@@ -116,6 +113,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Dotfile, DotfileError> {
         };
     }
     key_form(std::iter::once((number, first)).chain(statements))
+}
+
+/// Whether a line says anything: it is neither blank nor a comment.
+pub(crate) fn is_statement(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with(['#', ';'])
 }
 
 fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Dotfile, DotfileError> {

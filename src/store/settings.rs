@@ -45,7 +45,10 @@ impl Settings {
         let path = context.settings_file()?;
         let bytes = files::read_or_empty(&path)?;
         let wrong = |line: usize, problem: String| Error::Config { path: path.clone(), line, problem };
-        let text = std::str::from_utf8(&bytes).map_err(|_| wrong(1, "it is not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            wrong(line, "a byte that is not UTF-8".to_owned())
+        })?;
         let mut settings = Self::default();
         for section in aws_config::sections(text).map_err(|error| wrong(error.line, error.problem.to_string()))? {
             settings.take(&section, context).map_err(|(line, problem)| wrong(line, problem))?;
