@@ -1,1 +1,1865 @@
+//! The commands: what they print, where, with which exit code.
 
+use crate::identity_center::{Consent, Fault, Operation};
+use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, available, eventually, from_now};
+use crate::terminal::{self, LIMIT};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+/// Credentials and tokens that outlast every test.
+const FAR: &str = "2090-01-01T00:00:00Z";
+const PAST: &str = "2020-01-01T00:00:00Z";
+
+/// `awsdir` in a directory of the sandbox, whole and without what differs from run to run.
+fn said(sandbox: &Sandbox, directory: &str, arguments: &[&str]) -> String {
+    sandbox.steady(&sandbox.transcript(sandbox.awsdir(arguments).current_dir(sandbox.path(directory))))
+}
+
+/// Several command lines and what each of them says.
+fn session<'a>(sandbox: &Sandbox, lines: impl IntoIterator<Item = &'a str>) -> String {
+    lines.into_iter().fold(String::new(), |mut text, line| {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let _ = writeln!(text, "$ awsdir {line}\n{}", said(sandbox, "", &arguments).trim_end());
+        text
+    })
+}
+
+/// What a config that ends with `lines` makes of `awsdir status PROFILE`.
+fn with_config(lines: &str, profile: &str) -> String {
+    let sandbox = Sandbox::new();
+    sandbox.write(".aws/config", format!("{CONFIG}\n{lines}"));
+    said(&sandbox, "", &["status", profile])
+}
+
+/// What `awsdir status` and `status --json` say in the project `app`; of the document each member in a line.
+fn status(sandbox: &Sandbox) -> String {
+    let output = sandbox.awsdir(["status", "--json"]).current_dir(sandbox.path("app")).output().unwrap();
+    let mut text = said(sandbox, "app", &["status"]) + "-- json --\n";
+    for (name, value) in serde_json::from_slice::<Value>(&output.stdout).unwrap().as_object().unwrap() {
+        let _ = writeln!(text, "{name}: {}", sandbox.steady(&value.to_string().replace("\":", "\": ")));
+    }
+    assert!(text.contains(&format!("-- {} --", output.status)) || output.status.success(), "the same exit code");
+    assert!(sandbox.idc.requests().is_empty(), "status never uses the network");
+    text
+}
+
+/// A sandbox with the project `app`, whose dotfile is allowed.
+fn project(dotfile: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.allowed_project("app", dotfile);
+    sandbox
+}
+
+// --- export, credential-process ---------------------------------------------------------------------------
+
+#[test]
+fn export_prints_each_format_as_the_aws_cli_does() {
+    let sandbox = Sandbox::new();
+    sandbox.sign_in(|_| {});
+    let formats = ["env", "env-no-export", "fish", "powershell", "windows-cmd", "process"];
+    let lines: Vec<String> = formats.iter().map(|format| format!("export read-only --format {format}")).collect();
+    insta::assert_snapshot!(session(&sandbox, lines.iter().map(String::as_str)), @r#"
+    $ awsdir export read-only --format env
+    export AWS_ACCESS_KEY_ID=[KEY ID]
+    export AWS_SECRET_ACCESS_KEY=[SECRET]
+    export AWS_SESSION_TOKEN=[TOKEN]
+    export AWS_CREDENTIAL_EXPIRATION=[TIME]
+    $ awsdir export read-only --format env-no-export
+    AWS_ACCESS_KEY_ID=[KEY ID]
+    AWS_SECRET_ACCESS_KEY=[SECRET]
+    AWS_SESSION_TOKEN=[TOKEN]
+    AWS_CREDENTIAL_EXPIRATION=[TIME]
+    $ awsdir export read-only --format fish
+    set -gx AWS_ACCESS_KEY_ID "[KEY ID]"
+    set -gx AWS_SECRET_ACCESS_KEY "[SECRET]"
+    set -gx AWS_SESSION_TOKEN "[TOKEN]"
+    set -gx AWS_CREDENTIAL_EXPIRATION "[TIME]"
+    $ awsdir export read-only --format powershell
+    $Env:AWS_ACCESS_KEY_ID="[KEY ID]"
+    $Env:AWS_SECRET_ACCESS_KEY="[SECRET]"
+    $Env:AWS_SESSION_TOKEN="[TOKEN]"
+    $Env:AWS_CREDENTIAL_EXPIRATION="[TIME]"
+    $ awsdir export read-only --format windows-cmd
+    set AWS_ACCESS_KEY_ID=[KEY ID]
+    set AWS_SECRET_ACCESS_KEY=[SECRET]
+    set AWS_SESSION_TOKEN=[TOKEN]
+    set AWS_CREDENTIAL_EXPIRATION=[TIME]
+    $ awsdir export read-only --format process
+    {
+      "Version": 1,
+      "AccessKeyId": "[KEY ID]",
+      "SecretAccessKey": "[SECRET]",
+      "SessionToken": "[TOKEN]",
+      "Expiration": "[TIME]"
+    }
+    "#);
+    let (default, process) = (
+        said(&sandbox, "", &["export", "read-only"]),
+        said(&sandbox, "", &["export", "read-only", "--format", "process"]),
+    );
+    assert_eq!(default, process, "JSON is the default, as with the AWS CLI");
+    assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 1, "the rest came from the cache");
+}
+
+#[test]
+fn exported_text_evaluated_by_a_shell_sets_what_was_issued() {
+    let sandbox = Sandbox::new();
+    sandbox.sign_in(|_| {});
+    let scripts: [(&[&str], &str); 4] = [
+        (&["bash", "--norc"], r#"eval "$("$AWSDIR_UNDER_TEST" export read-only --format env)"; env -0"#),
+        (
+            &["bash", "--norc"],
+            r#"set -a; eval "$("$AWSDIR_UNDER_TEST" export read-only --format env-no-export)"; env -0"#,
+        ),
+        (&["zsh", "-f"], r#"eval "$("$AWSDIR_UNDER_TEST" export read-only --format env)"; env -0"#),
+        (&["fish", "--no-config"], "$AWSDIR_UNDER_TEST export read-only --format fish | source; env -0"),
+    ];
+    for (shell, script) in scripts.into_iter().filter(|(shell, _)| available(shell[0])) {
+        let mut command = sandbox.command(shell[0]);
+        command.args(&shell[1..]).args(["-c", script]).env("AWSDIR_UNDER_TEST", env!("CARGO_BIN_EXE_awsdir"));
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell:?}");
+        let issued = &sandbox.idc.issued_credentials()[0];
+        let environment = String::from_utf8(output.stdout).unwrap();
+        let value = |name: &str| {
+            let mut variables = environment.split('\0').filter_map(|variable| variable.split_once('='));
+            variables.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+        };
+        assert_eq!(value("AWS_ACCESS_KEY_ID").as_ref(), Some(&issued.access_key_id), "{shell:?}");
+        assert_eq!(value("AWS_SECRET_ACCESS_KEY").as_ref(), Some(&issued.secret_access_key), "{shell:?}");
+        assert_eq!(value("AWS_SESSION_TOKEN").as_ref(), Some(&issued.session_token), "{shell:?}");
+        assert!(value("AWS_CREDENTIAL_EXPIRATION").unwrap().ends_with("+00:00"), "{shell:?}");
+    }
+}
+
+#[test]
+fn credential_process_keeps_its_contract_and_never_asks() {
+    let sandbox = Sandbox::new();
+    let at_terminal = terminal::run(&mut sandbox.awsdir(["credential-process", "read-only", "--color", "never"]));
+    assert_eq!(at_terminal.status.code(), Some(4));
+    insta::assert_snapshot!(at_terminal.text(), @"
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    hint: awsdir login read-only
+    ");
+    assert!(sandbox.idc.requests().is_empty() && sandbox.idc.browser_opens().is_empty());
+
+    sandbox.sign_in(|_| {});
+    let output = sandbox.awsdir(["credential-process", "read-only"]).output().unwrap();
+    let mut document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let issued = &sandbox.idc.issued_credentials()[0];
+    let expiration = document["Expiration"].take();
+    let expected = json!({
+        "Version": 1, "AccessKeyId": issued.access_key_id, "SecretAccessKey": issued.secret_access_key,
+        "SessionToken": issued.session_token, "Expiration": null, "AccountId": "111111111111",
+    });
+    assert_eq!(document, expected);
+    assert_eq!(sandbox.steady(expiration.as_str().unwrap()), "[TIME]");
+}
+
+#[test]
+fn export_signs_in_only_at_a_terminal_and_keeps_stdout_for_data() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(session(&sandbox, ["export read-only", "-q export read-only"]), @"
+    $ awsdir export read-only
+    -- stderr --
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    hint: awsdir login read-only
+    -- exit status: 4 --
+    $ awsdir -q export read-only
+    -- stderr --
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    hint: awsdir login read-only
+    -- exit status: 4 --
+    ");
+    assert!(sandbox.idc.requests().is_empty() && sandbox.idc.browser_opens().is_empty());
+
+    let ran = terminal::run_with_piped_stdout(&mut sandbox.awsdir(["export", "read-only"]));
+    assert!(ran.status.success(), "{}", ran.text());
+    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(document["AccessKeyId"], sandbox.idc.issued_credentials()[0].access_key_id.as_str());
+    assert_eq!(sandbox.idc.browser_opens().len(), 1);
+}
+
+#[test]
+fn without_a_profile_export_takes_the_one_in_force() {
+    let mut sandbox = project("prod-admin");
+    sandbox.sign_in(|_| {});
+    let account = |sandbox: &Sandbox, directory: &str| {
+        let output = sandbox.awsdir(["export"]).current_dir(sandbox.path(directory)).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        sandbox.idc.caller_of(document["AccessKeyId"].as_str().unwrap()).unwrap().account
+    };
+    assert_eq!(account(&sandbox, "app"), "222222222222", "the dotfile's");
+    sandbox.set("AWS_PROFILE", "read-only");
+    assert_eq!(account(&sandbox, "app"), "222222222222", "the dotfile's, before AWS_PROFILE");
+    assert_eq!(account(&sandbox, ""), "111111111111", "AWS_PROFILE's where no dotfile is");
+}
+
+// --- status -----------------------------------------------------------------------------------------------
+
+#[test]
+fn status_when_fresh() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    sandbox.plant_token(FAR, true);
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  fresh, [LEFT] left (until [TIME])
+    access token      fresh, [LEFT] left (until [TIME]); renewable
+    region            eu-west-1
+    this shell        does not have it
+    state             fresh
+    next              renewed in the background from [TIME] (in [LEFT]) on
+    -- json --
+    profile: "read-only"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "fresh"
+    loaded: false
+    region: "eu-west-1"
+    account_id: "111111111111"
+    permission_set: "ReadOnly"
+    session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "fresh","expires_at": "[TIME]","seconds_left": [SECONDS]}
+    access_token: {"state": "fresh","expires_at": "[TIME]","seconds_left": [SECONDS],"renewable": true}
+    next: "renewed in the background from [TIME] (in [LEFT]) on"
+    "#);
+    insta::assert_snapshot!(said(&sandbox, "app", &["status", "--json"]), @r#"
+    {
+      "profile": "read-only",
+      "rule": "dotfile",
+      "dotfile": "[HOME]/app/.awsprofile",
+      "state": "fresh",
+      "loaded": false,
+      "region": "eu-west-1",
+      "account_id": "111111111111",
+      "permission_set": "ReadOnly",
+      "session": {
+        "name": "corp",
+        "start_url": "https://awsdir-sandbox.awsapps.com/start",
+        "region": "us-east-1"
+      },
+      "role_credentials": {
+        "state": "fresh",
+        "expires_at": "[TIME]",
+        "seconds_left": [SECONDS]
+      },
+      "access_token": {
+        "state": "fresh",
+        "expires_at": "[TIME]",
+        "seconds_left": [SECONDS],
+        "renewable": true
+      },
+      "next": "renewed in the background from [TIME] (in [LEFT]) on"
+    }
+    "#);
+}
+
+#[test]
+fn status_when_expiring() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(&from_now(600));
+    sandbox.plant_token(&from_now(200), true);
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  expiring, [LEFT] left (until [TIME])
+    access token      expiring, [LEFT] left (until [TIME]); renewable
+    region            eu-west-1
+    this shell        does not have it
+    state             expiring
+    next              renewed in the background at the next prompt
+    -- json --
+    profile: "read-only"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "expiring"
+    loaded: false
+    region: "eu-west-1"
+    account_id: "111111111111"
+    permission_set: "ReadOnly"
+    session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "expiring","expires_at": "[TIME]","seconds_left": [SECONDS]}
+    access_token: {"state": "expiring","expires_at": "[TIME]","seconds_left": [SECONDS],"renewable": true}
+    next: "renewed in the background at the next prompt"
+    "#);
+}
+
+#[test]
+fn status_when_renewable() {
+    let sandbox = project("profile = read-only\nregion = us-west-2");
+    sandbox.plant_role_credentials(PAST);
+    sandbox.plant_token(PAST, true);
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  stale since [TIME]
+    access token      stale since [TIME]; renewable
+    region            us-west-2
+    this shell        does not have it
+    state             renewable
+    next              renewed without you at the next use
+    -- json --
+    profile: "read-only"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "renewable"
+    loaded: false
+    region: "us-west-2"
+    account_id: "111111111111"
+    permission_set: "ReadOnly"
+    session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "stale","expires_at": "[TIME]","seconds_left": 0}
+    access_token: {"state": "stale","expires_at": "[TIME]","seconds_left": 0,"renewable": true}
+    next: "renewed without you at the next use"
+    "#);
+}
+
+#[test]
+fn status_when_a_sign_in_is_needed() {
+    let sandbox = project("read-only");
+    sandbox.plant_token(PAST, false);
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  none
+    access token      stale since [TIME]
+    region            eu-west-1
+    this shell        does not have it
+    state             sign-in needed
+    next              you sign in: awsdir login read-only
+    -- exit status: 4 --
+    -- json --
+    profile: "read-only"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "sign-in needed"
+    loaded: false
+    region: "eu-west-1"
+    account_id: "111111111111"
+    permission_set: "ReadOnly"
+    session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "none","expires_at": null,"seconds_left": null}
+    access_token: {"state": "stale","expires_at": "[TIME]","seconds_left": 0,"renewable": false}
+    next: "you sign in: awsdir login read-only"
+    "#);
+}
+
+#[test]
+fn status_of_a_sign_in_that_a_person_could_do() {
+    let sandbox = project("read-only");
+    let ran = terminal::run(sandbox.awsdir(["status"]).current_dir(sandbox.path("app")));
+    assert_eq!(ran.status.code(), Some(4));
+    insta::assert_snapshot!(sandbox.steady(&ran.text()), @"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  none
+    access token      none
+    region            eu-west-1
+    this shell        does not have it
+    state             sign-in needed
+    next              you sign in at the next use, or now: awsdir login read-only
+    ");
+}
+
+#[test]
+fn status_when_not_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "prod-admin");
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    -- stderr --
+    awsdir: `[HOME]/app/.awsprofile` is not allowed; it selects profile `prod-admin` (Admin in account 222222222222)
+    hint: awsdir allow [HOME]/app/.awsprofile
+    -- exit status: 3 --
+    -- json --
+    state: "configuration"
+    dotfile: "[HOME]/app/.awsprofile"
+    error: "`[HOME]/app/.awsprofile` is not allowed; it selects profile `prod-admin` (Admin in account 222222222222)"
+    hint: "awsdir allow [HOME]/app/.awsprofile"
+    "#);
+}
+
+#[test]
+fn status_when_malformed() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "profile = read-only\nendpoint_url = http://x");
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    -- stderr --
+    awsdir: `[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`
+    -- exit status: 3 --
+    -- json --
+    state: "configuration"
+    dotfile: "[HOME]/app/.awsprofile"
+    error: "`[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`"
+    hint: null
+    "#);
+}
+
+#[test]
+fn status_of_an_unknown_profile_offers_the_nearest() {
+    let sandbox = project("read-onyl");
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    -- stderr --
+    awsdir: there is no profile `read-onyl` in `[HOME]/.aws/config`; did you mean `read-only`?
+    -- exit status: 3 --
+    -- json --
+    state: "configuration"
+    dotfile: "[HOME]/app/.awsprofile"
+    error: "there is no profile `read-onyl` in `[HOME]/.aws/config`; did you mean `read-only`?"
+    hint: null
+    "#);
+}
+
+#[test]
+fn status_of_a_legacy_profile() {
+    let sandbox = project("legacy");
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           legacy, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 222222222222
+    session           https://awsdir-sandbox.awsapps.com/start
+    role credentials  none
+    access token      none
+    region            eu-west-1
+    this shell        does not have it
+    state             sign-in needed
+    next              you sign in: awsdir login legacy
+    -- exit status: 4 --
+    -- json --
+    profile: "legacy"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "sign-in needed"
+    loaded: false
+    region: "eu-west-1"
+    account_id: "222222222222"
+    permission_set: "ReadOnly"
+    session: {"name": null,"start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "none","expires_at": null,"seconds_left": null}
+    access_token: {"state": "none","expires_at": null,"seconds_left": null,"renewable": false}
+    next: "you sign in: awsdir login legacy"
+    "#);
+}
+
+#[test]
+fn status_of_a_profile_of_another_kind() {
+    let sandbox = project("static");
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           static, from [HOME]/app/.awsprofile
+    region            ap-south-1
+    this shell        does not have it
+    state             not from Identity Center
+    next              the AWS SDKs resolve this profile themselves
+    -- json --
+    profile: "static"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "not from Identity Center"
+    loaded: false
+    region: "ap-south-1"
+    next: "the AWS SDKs resolve this profile themselves"
+    "#);
+}
+
+#[test]
+fn status_where_only_an_access_token_is_wanted() {
+    let sandbox = project("profile = read-only\ncredentials = none");
+    sandbox.plant_token(FAR, false);
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  none
+    access token      fresh, [LEFT] left (until [TIME])
+    region            eu-west-1
+    this shell        does not have it
+    state             fresh
+    next              used until [TIME] (in [LEFT]), then you sign in: awsdir login read-only
+    -- json --
+    profile: "read-only"
+    rule: "dotfile"
+    dotfile: "[HOME]/app/.awsprofile"
+    state: "fresh"
+    loaded: false
+    region: "eu-west-1"
+    account_id: "111111111111"
+    permission_set: "ReadOnly"
+    session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "none","expires_at": null,"seconds_left": null}
+    access_token: {"state": "fresh","expires_at": "[TIME]","seconds_left": [SECONDS],"renewable": false}
+    next: "used until [TIME] (in [LEFT]), then you sign in: awsdir login read-only"
+    "#);
+}
+
+#[test]
+fn status_of_a_refused_file() {
+    let sandbox = project("read-only");
+    fs::set_permissions(sandbox.path("app/.awsprofile"), fs::Permissions::from_mode(0o666)).unwrap();
+    insta::assert_snapshot!(status(&sandbox), @r#"
+    -- stderr --
+    awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it
+    hint: ls -l [HOME]/app/.awsprofile
+    -- exit status: 3 --
+    -- json --
+    state: "configuration"
+    dotfile: "[HOME]/app/.awsprofile"
+    error: "`[HOME]/app/.awsprofile` is refused: others can write to it"
+    hint: "ls -l [HOME]/app/.awsprofile"
+    "#);
+}
+
+#[test]
+fn status_says_by_which_rule_a_profile_is_in_force() {
+    let mut sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(
+        first_line(said(&sandbox, "app", &["status"])),
+        "profile           read-only, from [HOME]/app/.awsprofile"
+    );
+    assert_eq!(first_line(said(&sandbox, "app", &["status", "static"])), "profile           static, as asked");
+    let exec = ["exec", "read-only", "--", env!("CARGO_BIN_EXE_awsdir"), "status", "--json"];
+    let document: Value = serde_json::from_slice(&sandbox.awsdir(exec).output().unwrap().stdout).unwrap();
+    assert_eq!((&document["rule"], &document["loaded"]), (&json!("with-aws"), &json!(true)));
+    insta::assert_snapshot!(said(&sandbox, "", &["status"]), @"
+    -- stderr --
+    awsdir: nothing says which profile: no `.awsprofile` here or above, and `AWS_PROFILE` is not set
+    hint: awsdir pin PROFILE
+    -- exit status: 3 --
+    ");
+    sandbox.set("AWS_PROFILE", "static");
+    assert_eq!(first_line(said(&sandbox, "", &["status"])), "profile           static, from AWS_PROFILE");
+}
+
+#[test]
+fn status_knows_whether_this_shell_has_it() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    let output = in_bash(&sandbox, "app", "$AWSDIR status --json");
+    let document: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(document["loaded"], true);
+    let output = in_bash(&sandbox, "app", "AWS_PROFILE=other $AWSDIR status --json");
+    let document: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(document["loaded"], false, "the mark is not true any more");
+}
+
+/// What `script` prints in a bash that has evaluated the hook's answer in this directory. `$AWSDIR` there is the binary.
+fn in_bash(sandbox: &Sandbox, directory: &str, script: &str) -> String {
+    let binary = env!("CARGO_BIN_EXE_awsdir");
+    let script = format!("eval \"$({binary} hook bash)\"\n{}", script.replace("$AWSDIR", binary));
+    let output = sandbox.command("bash").args(["-c", &script]).current_dir(sandbox.path(directory)).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+// --- prompt -----------------------------------------------------------------------------------------------
+
+#[test]
+fn the_prompt_shows_what_the_environment_has_in_force() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".config/awsdir/config", "[prompt]\ndanger = *prod* *Admin*\n");
+    let prompt = |dotfile: &str| {
+        sandbox.allowed_project("app", dotfile);
+        sandbox.steady(&in_bash(&sandbox, "app", "$AWSDIR prompt"))
+    };
+    sandbox.plant_role_credentials(FAR);
+    assert_eq!(prompt("read-only"), "read-only [LEFT]");
+    assert_eq!(prompt("profile = read-only\ncredentials = only"), "read-only [LEFT]");
+    assert_eq!(prompt("profile = read-only\ncredentials = none"), "read-only expired");
+    sandbox.plant_token(PAST, true);
+    assert_eq!(prompt("profile = read-only\ncredentials = none"), "read-only renewable");
+    assert_eq!(prompt("prod-admin"), "prod-admin! renewable");
+    sandbox.plant_token(FAR, false);
+    assert_eq!(prompt("profile = read-only\ncredentials = none"), "read-only");
+    assert_eq!(prompt("static"), "static");
+    assert_eq!(prompt("no-such-profile"), "");
+    assert!(sandbox.idc.requests().is_empty());
+}
+
+#[test]
+fn the_prompt_without_anything_in_force() {
+    let sandbox = Sandbox::new();
+    assert_eq!(said(&sandbox, "", &["prompt"]), "");
+    sandbox.project("app", "prod-admin");
+    assert_eq!(said(&sandbox, "app", &["prompt"]), "prod-admin not allowed");
+    assert_eq!(said(&sandbox, "app", &["prompt", "fish"]), "prod-admin not allowed");
+    sandbox.allowed_project("app", "prod-admin");
+    assert_eq!(said(&sandbox, "app", &["prompt"]), "", "allowed, and this shell does not have it yet");
+    sandbox.project("app", "a b");
+    assert_eq!(said(&sandbox, "app", &["prompt"]), "");
+}
+
+#[test]
+fn the_prompt_in_a_child_of_with_aws() {
+    let sandbox = project("static");
+    sandbox.plant_role_credentials(FAR);
+    let exec = ["exec", "read-only", "--", env!("CARGO_BIN_EXE_awsdir"), "prompt"];
+    assert_eq!(said(&sandbox, "app", &exec), "read-only [LEFT]", "wherever the child goes");
+}
+
+#[test]
+fn zsh_prompts_get_their_percent_signs_doubled() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".aws/config", "[profile a%b]\nregion = eu-west-1\n");
+    sandbox.allowed_project("app", "a%b");
+    assert_eq!(in_bash(&sandbox, "app", "$AWSDIR prompt; echo; $AWSDIR prompt zsh"), "a%b\na%%b");
+}
+
+// --- login, logout, wrong command lines --------------------------------------------------------------------
+
+#[test]
+fn a_wrong_command_line_exits_2_and_says_what_is_wrong() {
+    let sandbox = Sandbox::new();
+    let lines = [
+        "wrong",
+        "status --wrong",
+        "status a b",
+        "init",
+        "init tcsh",
+        "hook",
+        "export read-only --format toml",
+        "login read-only --session corp",
+        "login --timeout 0",
+        "login --port 70000",
+        "login --device-code --port 1234",
+        "logout --all --session corp",
+        "-q -v status",
+        "credential-process",
+    ];
+    let mut shown = String::new();
+    for line in lines {
+        let output = sandbox.awsdir(line.split(' ')).output().unwrap();
+        assert!(output.status.code() == Some(2) && output.stdout.is_empty(), "{line}");
+        let _ = writeln!(shown, "{line}: {}", String::from_utf8(output.stderr).unwrap().lines().next().unwrap());
+    }
+    insta::assert_snapshot!(shown, @"
+    wrong: error: unrecognized subcommand 'wrong'
+    status --wrong: error: unexpected argument '--wrong' found
+    status a b: error: unexpected argument 'b' found
+    init: error: the following required arguments were not provided:
+    init tcsh: error: invalid value 'tcsh' for '<SHELL>'
+    hook: error: the following required arguments were not provided:
+    export read-only --format toml: error: invalid value 'toml' for '--format <F>'
+    login read-only --session corp: error: the argument '[PROFILE]' cannot be used with '--session <NAME>'
+    login --timeout 0: error: invalid value '0' for '--timeout <S>': 0 is not in 1..18446744073709551615
+    login --port 70000: error: invalid value '70000' for '--port <N>': 70000 is not in 0..=65535
+    login --device-code --port 1234: error: the argument '--device-code' cannot be used with '--port <N>'
+    logout --all --session corp: error: the argument '--all' cannot be used with '--session <NAME>'
+    -q -v status: error: the argument '--quiet' cannot be used with '--verbose'
+    credential-process: error: the following required arguments were not provided:
+    ");
+    let output = sandbox.awsdir::<&str>([]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "no arguments: the help");
+    assert!(output.stdout.is_empty() && String::from_utf8(output.stderr).unwrap().contains("Usage: awsdir"));
+}
+
+#[test]
+fn login_and_logout_say_which_session_they_cannot_find() {
+    let sandbox = Sandbox::new();
+    let lines = ["login ghost", "login --session cropp", "login static", "logout --session ghost", "login", "logout"];
+    insta::assert_snapshot!(session(&sandbox, lines), @"
+    $ awsdir login ghost
+    -- stderr --
+    awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
+    hint: aws configure list-profiles
+    -- exit status: 3 --
+    $ awsdir login --session cropp
+    -- stderr --
+    awsdir: there is no sso-session `cropp` in `[HOME]/.aws/config`; did you mean `corp`?
+    -- exit status: 3 --
+    $ awsdir login static
+    -- stderr --
+    awsdir: profile `static` does not sign in through IAM Identity Center
+    -- exit status: 3 --
+    $ awsdir logout --session ghost
+    -- stderr --
+    awsdir: there is no sso-session `ghost` in `[HOME]/.aws/config`
+    -- exit status: 3 --
+    $ awsdir login
+    -- stderr --
+    awsdir: nothing says which sso-session: no profile is in force here, and there are 2 of them
+    hint: awsdir login --session NAME
+    -- exit status: 3 --
+    $ awsdir logout
+    -- stderr --
+    awsdir: nothing says which sso-session: no profile is in force here, and there are 2 of them
+    hint: awsdir login --session NAME
+    -- exit status: 3 --
+    ");
+    assert!(sandbox.idc.requests().is_empty());
+}
+
+#[test]
+fn the_only_session_needs_no_name() {
+    let sandbox = Sandbox::new();
+    let one = CONFIG.split_once("[profile legacy]").unwrap().0;
+    sandbox.write(".aws/config", one);
+    let ran = terminal::run(&mut sandbox.awsdir(["login"]));
+    assert!(ran.status.success(), "{}", ran.text());
+    insta::assert_snapshot!(session(&sandbox, ["login", "-q login", "logout", "logout", "-q logout"]), @"
+    $ awsdir login
+    -- stderr --
+    awsdir: already signed in to `corp` until [TIME] ([LEFT] left, renewed by itself after that)
+    $ awsdir -q login
+
+    $ awsdir logout
+    -- stderr --
+    awsdir: signed out of `corp`
+    $ awsdir logout
+    -- stderr --
+    awsdir: was not signed in to `corp`
+    $ awsdir -q logout
+    ");
+}
+
+#[test]
+fn help_and_version_come_on_stdout() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(session(&sandbox, ["--help"]), @"
+    $ awsdir --help
+    cd into a project and have its AWS role; sign in once, for every shell
+
+    Usage: awsdir [OPTIONS] <COMMAND>
+
+    Commands:
+      init                Print the hook for a shell's startup file
+      pin                 Write a `.awsprofile` here and allow it
+      allow               Allow a `.awsprofile` as it stands: this content at this path
+      deny                Take back what `allow` gave
+      login               Sign in, if that is needed
+      logout              End a session at AWS and remove its token and role credentials
+      status              Say what is in force here and why, and what will happen next
+      exec                Run one command as another role (the same as with-aws)
+      export              Print role credentials, as `aws configure export-credentials` does
+      credential-process  Serve role credentials to another tool's `credential_process`; never asks,
+                          never opens a browser
+      prompt              Print the prompt segment
+      help                Print this message or the help of the given subcommand(s)
+
+    Options:
+      -q, --quiet         Say nothing but errors
+      -v, --verbose       Say each step on stderr
+          --color <WHEN>  Colour messages [possible values: auto, always, never]
+      -h, --help          Print help
+      -V, --version       Print version
+
+    Exit codes: 0 done, 1 not possible here, 2 wrong command line, 3 configuration, 4 sign-in needed or
+    refused, 5 service, 130 interrupted; exec and with-aws: 125 our own failure, 126 not executable, 127
+    not found, else the command's own.
+    ");
+    insta::assert_snapshot!(sandbox.transcript(&mut sandbox.with_aws(["--help"])), @"
+    Run one command as another role, signing in first if need be
+
+    The command gets role credentials and regions in its environment and no other AWS credential or
+    profile variables. The process becomes the command: signals, job control and the exit status are its
+    own.
+
+    Usage: with-aws [OPTIONS] <PROFILE> <CMD>...
+
+    Arguments:
+      <PROFILE>
+              A profile of ~/.aws/config
+
+      <CMD>...
+              The command and its arguments
+
+    Options:
+      -q, --quiet
+              Say nothing but errors
+
+      -v, --verbose
+              Say each step on stderr
+
+          --color <WHEN>
+              Colour messages
+              
+              [possible values: auto, always, never]
+
+          --region <REGION>
+              A region that wins over the profile's own
+
+          --min-ttl <TIME>
+              Renew first if the role credentials have less time left than this (`30m`, `1h`)
+
+          --login <WHEN>
+              Whether to sign in if that is needed
+
+              Possible values:
+              - auto:  If somebody is at the terminal
+              - never
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Example: with-aws read-only -- restic backup ~/work
+
+    Exit codes: 125 awsdir's own failure, 126 not executable, 127 not found, else the command's own.
+    ");
+    let version = concat!(env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(said(&sandbox, "", &["--version"]), format!("awsdir {version}"));
+    assert_eq!(sandbox.transcript(&mut sandbox.with_aws(["--version"])), format!("with-aws {version}"));
+}
+
+#[test]
+fn hidden_commands_are_not_in_the_help() {
+    let sandbox = Sandbox::new();
+    let help = said(&sandbox, "", &["help"]);
+    assert!(help.contains("  status") && !help.contains("  hook") && !help.contains("  refresh"), "{help}");
+}
+
+#[test]
+fn quiet_says_errors_only() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "read-only");
+    let lines = ["-q allow app", "-q deny app", "-q pin read-only --dir app", "--quiet login ghost"];
+    insta::assert_snapshot!(session(&sandbox, lines), @"
+    $ awsdir -q allow app
+
+    $ awsdir -q deny app
+
+    $ awsdir -q pin read-only --dir app
+
+    $ awsdir --quiet login ghost
+    -- stderr --
+    awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
+    hint: aws configure list-profiles
+    -- exit status: 3 --
+    ");
+}
+
+#[test]
+fn colours_only_where_asked_for_or_seen() {
+    let sandbox = Sandbox::new();
+    let coloured = |command: &mut Command| terminal::run(command).text().contains('\x1b');
+    assert!(coloured(&mut sandbox.awsdir(["status", "ghost"])));
+    assert!(!coloured(&mut sandbox.awsdir(["status", "ghost", "--color", "never"])));
+    assert!(!coloured(sandbox.awsdir(["status", "ghost"]).env("NO_COLOR", "1")));
+    assert!(coloured(sandbox.awsdir(["status", "ghost"]).env("NO_COLOR", "")), "empty is unset");
+    assert!(!coloured(sandbox.awsdir(["status", "ghost"]).env("TERM", "dumb")));
+    assert!(!said(&sandbox, "", &["status", "ghost"]).contains('\x1b'));
+    assert!(said(&sandbox, "", &["status", "ghost", "--color=always"]).contains('\x1b'));
+}
+
+// --- config and settings ------------------------------------------------------------------------------------
+
+#[test]
+fn an_unusable_profile_names_file_line_and_key() {
+    let cases = [
+        "[profile x]\nsso_session = corp\nsso_account_id = 111111111111",
+        "[profile x]\nsso_session = corp\nsso_role_name = ReadOnly",
+        "[profile x]\nsso_session = corp\nsso_account_id = 111111111111\nsso_role_name =",
+        "[profile x]\nsso_account_id = 111111111111\nsso_role_name = ReadOnly\nsso_region = us-east-1",
+        "[profile x]\nsso_session = gone\nsso_account_id = 111111111111\nsso_role_name = ReadOnly",
+        "[profile x]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = r\nsso_region = eu-west-1",
+        "[profile x]\nsso_session = half\nsso_account_id = 1\nsso_role_name = r\n[sso-session half]\nsso_region = eu-west-1",
+    ];
+    let shown = cases.iter().fold(String::new(), |text, case| text + &with_config(case, "x"));
+    insta::assert_snapshot!(shown, @"
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 35: `[profile x]` has no `sso_role_name`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 35: `[profile x]` has no `sso_account_id`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 38: `[profile x]` has no `sso_role_name`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 35: `[profile x]` has no `sso_start_url`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 36: `[profile x]` names the sso-session `gone`, and there is no `[sso-session gone]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 39: `[profile x]` and `[sso-session corp]` give different values of `sso_region`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 39: `[sso-session half]` has no `sso_start_url`
+    -- exit status: 3 --
+    ");
+}
+
+#[test]
+fn a_malformed_config_names_file_and_line() {
+    let cases = ["[profile x", "[profile x]\n  indented = 1\n", "[profile x]\nno equals sign", "[profile x]\n = 1"];
+    let shown = cases.iter().fold(String::new(), |text, case| text + &with_config(case, "read-only"));
+    insta::assert_snapshot!(shown, @"
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 35: the section header does not end with `]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 36: an indented line continues a property, and there is none above it
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 36: expected `=` between a key and its value
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.aws/config`, line 36: an indented line continues a property, and there is none above it
+    -- exit status: 3 --
+    ");
+    let sandbox = Sandbox::new();
+    sandbox.write(".aws/credentials", "\nnonsense\n");
+    insta::assert_snapshot!(session(&sandbox, ["status read-only", "login", "export read-only", "pin read-only"]), @"
+    $ awsdir status read-only
+    -- stderr --
+    awsdir: `[HOME]/.aws/credentials`, line 2: expected a section header in brackets first
+    -- exit status: 3 --
+    $ awsdir login
+    -- stderr --
+    awsdir: `[HOME]/.aws/credentials`, line 2: expected a section header in brackets first
+    -- exit status: 3 --
+    $ awsdir export read-only
+    -- stderr --
+    awsdir: `[HOME]/.aws/credentials`, line 2: expected a section header in brackets first
+    -- exit status: 3 --
+    $ awsdir pin read-only
+    -- stderr --
+    awsdir: `[HOME]/.aws/credentials`, line 2: expected a section header in brackets first
+    -- exit status: 3 --
+    ");
+}
+
+#[test]
+fn a_config_that_cannot_be_read_is_said_and_a_missing_one_is_empty() {
+    let sandbox = Sandbox::new();
+    fs::remove_file(sandbox.path(".aws/config")).unwrap();
+    insta::assert_snapshot!(session(&sandbox, ["status read-only"]), @"
+    $ awsdir status read-only
+    -- stderr --
+    awsdir: there is no profile `read-only` in `[HOME]/.aws/config`
+    hint: aws configure list-profiles
+    -- exit status: 3 --
+    ");
+    fs::create_dir(sandbox.path(".aws/config")).unwrap();
+    insta::assert_snapshot!(session(&sandbox, ["status read-only"]), @"
+    $ awsdir status read-only
+    -- stderr --
+    awsdir: could not read `[HOME]/.aws/config`
+    caused by: Is a directory (os error 21)
+    -- exit status: 1 --
+    ");
+}
+
+#[test]
+fn a_wrong_setting_names_file_and_line() {
+    let sandbox = project("read-only");
+    let cases = [
+        "[awsdir]\nlogin = maybe",
+        "[awsdir]\ncredentials = all",
+        "[awsdir]\n\nlogn = auto",
+        "[session corp]\nflow = magic",
+        "[session corp]\nport = 70000",
+        "[session corp]\nlogin = never",
+        "[prompt]\ncolour = red",
+        "[awsdr]\nlogin = auto",
+        "[session]\nport = 1",
+        "[profile x]",
+        "login = auto",
+        "[awsdir]\nlogin",
+    ];
+    let mut shown = String::new();
+    for case in cases {
+        sandbox.write(".config/awsdir/config", case);
+        shown += &said(&sandbox, "app", &["status"]);
+        let hook = sandbox.awsdir(["hook", "bash"]).current_dir(sandbox.path("app")).output().unwrap();
+        assert!(hook.status.success() && !hook.stderr.is_empty(), "{case}: the hook says it too");
+    }
+    insta::assert_snapshot!(shown, @"
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: `login` is `auto`, `ask` or `never`, not `maybe`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: `credentials` is `env`, `none` or `only`, not `all`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 3: unknown key `logn` in `[awsdir]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: `flow` is `pkce` or `device`, not `magic`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: `port` is a port number, not `70000`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: unknown key `login` in `[session corp]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: unknown key `colour` in `[prompt]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 1: unknown section `[awsdr]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 1: unknown section `[session]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 1: unknown section `[profile x]`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 1: expected a section header in brackets first
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: expected `=` between a key and its value
+    -- exit status: 3 --
+    ");
+    sandbox.write(".config/awsdir/config", b"[awsdir]\nbrowser = \xff\n");
+    insta::assert_snapshot!(said(&sandbox, "app", &["status"]), @"
+    -- stderr --
+    awsdir: `[HOME]/.config/awsdir/config`, line 2: a byte that is not UTF-8
+    -- exit status: 3 --
+    ");
+}
+
+#[test]
+fn a_wrong_setting_in_the_environment_names_the_variable() {
+    let sandbox = project("read-only");
+    let with = |name: &str, value: &str| {
+        let output = sandbox.awsdir(["status"]).env(name, value).current_dir(sandbox.path("app")).output();
+        sandbox.shown(&output.unwrap())
+    };
+    insta::assert_snapshot!(with("AWSDIR_LOGIN", "always") + &with("AWSDIR_CREDENTIALS", "some"), @"
+    -- stderr --
+    awsdir: `AWSDIR_LOGIN` in the environment: it is `auto`, `ask` or `never`, not `always`
+    -- exit status: 3 --
+    -- stderr --
+    awsdir: `AWSDIR_CREDENTIALS` in the environment: it is `env`, `none` or `only`, not `some`
+    -- exit status: 3 --
+    ");
+}
+
+#[test]
+fn the_dotfile_beats_the_environment_and_that_beats_the_settings() {
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(FAR);
+    let has_credentials = |dotfile: &str, setting: &str, variable: &str| {
+        sandbox.allowed_project("app", dotfile);
+        sandbox.write(".config/awsdir/config", format!("[awsdir]\n{setting}\n"));
+        let mut command = sandbox.awsdir(["hook", "bash"]);
+        command.current_dir(sandbox.path("app")).env("AWSDIR_CREDENTIALS", variable);
+        String::from_utf8(command.output().unwrap().stdout).unwrap().contains("AWS_ACCESS_KEY_ID='")
+    };
+    assert!(has_credentials("read-only", "", ""));
+    assert!(!has_credentials("read-only", "credentials = none", ""));
+    assert!(has_credentials("read-only", "credentials = none", "env"));
+    assert!(!has_credentials("read-only", "", "none"));
+    assert!(has_credentials("profile = read-only\ncredentials = env", "credentials = none", "none"));
+
+    // With nothing in hand, a hook at a terminal has a refresh started only where it may sign in.
+    let signs_in = |dotfile: &str, setting: &str, variable: &str| {
+        fs::remove_file(sandbox.path(ROLE_FILE)).ok();
+        sandbox.allowed_project("app", dotfile);
+        sandbox.write(".config/awsdir/config", format!("[awsdir]\n{setting}\n"));
+        let mut command = sandbox.awsdir(["hook", "bash"]);
+        let ran =
+            terminal::run_with_piped_stdout(command.current_dir(sandbox.path("app")).env("AWSDIR_LOGIN", variable));
+        String::from_utf8(ran.stdout).unwrap().contains("__awsdir_next='refresh'")
+    };
+    assert!(signs_in("read-only", "", ""));
+    assert!(!signs_in("read-only", "login = never", ""));
+    assert!(signs_in("read-only", "login = never", "auto"));
+    assert!(!signs_in("read-only", "login = auto", "never"));
+    assert!(signs_in("profile = read-only\nlogin = ask", "login = never", "never"));
+}
+
+#[test]
+fn the_settings_of_a_session_say_how_to_sign_in() {
+    let sandbox = Sandbox::new();
+    let browser = sandbox.home().parent().unwrap().join("browser");
+    let login = |settings: &str| {
+        sandbox.write(".config/awsdir/config", settings.replace("BROWSER", browser.to_str().unwrap()));
+        let before = sandbox.idc.browser_opens().len();
+        let mut command = sandbox.awsdir(["login", "--session", "corp", "--force", "--timeout", "20"]);
+        let ran = terminal::run(command.env_remove("BROWSER"));
+        assert!(ran.status.success(), "{}", ran.text());
+        sandbox.idc.browser_opens()[before..].to_vec()
+    };
+    assert_eq!(login("[awsdir]\nbrowser = BROWSER\n").len(), 1);
+    let opened =
+        login("[awsdir]\nbrowser = /nonexistent\n[session other]\nport = 1\n[session corp]\nbrowser = BROWSER\n");
+    assert!(opened[0].contains("/authorize?"), "{opened:?}");
+    let opened = login("[awsdir]\nbrowser = BROWSER\n[session corp]\nflow = device\n");
+    assert!(opened[0].contains("/device"), "{opened:?}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let opened = login(&format!("[awsdir]\nbrowser = BROWSER\n[session corp]\nport = {port}\nflow = pkce\n"));
+    assert!(opened[0].contains(&format!("127.0.0.1%3A{port}")), "{opened:?}");
+}
+
+#[test]
+fn the_prompt_settings_shape_the_segment() {
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(FAR);
+    sandbox.allowed_project("app", "read-only");
+    sandbox.write(
+        ".config/awsdir/config",
+        "[prompt]\nformat = aws:{profile}{danger}@{region} ({left})\ndanger = read-?nly\n",
+    );
+    assert_eq!(sandbox.steady(&in_bash(&sandbox, "app", "$AWSDIR prompt")), "aws:read-only!@eu-west-1 ([LEFT])");
+}
+
+// --- where things are ---------------------------------------------------------------------------------------
+
+#[test]
+fn the_xdg_folders_and_aws_config_file_are_honoured() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("XDG_CONFIG_HOME", sandbox.path("my config"));
+    sandbox.set("XDG_STATE_HOME", sandbox.path("my state"));
+    sandbox.set("AWS_CONFIG_FILE", "~/elsewhere/config");
+    sandbox.write("elsewhere/config", "[profile moved]\nregion = eu-north-1\n");
+    sandbox.write("my config/awsdir/config", "[prompt]\nformat = <{profile}>\n");
+    sandbox.allowed_project("app", "moved");
+    assert_eq!(in_bash(&sandbox, "app", "$AWSDIR prompt; echo \" $AWS_REGION\""), "<moved> eu-north-1\n");
+    let in_state = |name: &str| fs::read_dir(sandbox.path("my state/awsdir").join(name)).unwrap().count();
+    assert_eq!(in_state("allow"), 1);
+    assert!(!sandbox.path(".local").exists() && !sandbox.path(".config").exists());
+    insta::assert_snapshot!(said(&sandbox, "", &["status", "moveed"]), @"
+    -- stderr --
+    awsdir: there is no profile `moveed` in `[HOME]/elsewhere/config`; did you mean `moved`?
+    -- exit status: 3 --
+    ");
+    sandbox.set("XDG_STATE_HOME", "relative");
+    sandbox.allowed_project("app", "moved");
+    assert!(sandbox.path(".local/state/awsdir/allow").exists(), "what is not absolute is ignored");
+}
+
+#[test]
+fn a_home_that_is_not_absolute_is_said_and_never_breaks_a_prompt() {
+    let mut sandbox = project("read-only");
+    sandbox.set("HOME", "relative");
+    insta::assert_snapshot!(session(&sandbox, ["status read-only", "allow app", "prompt"]), @"
+    $ awsdir status read-only
+    -- stderr --
+    awsdir: the home directory is not known: `HOME` is not an absolute path
+    -- exit status: 1 --
+    $ awsdir allow app
+    -- stderr --
+    awsdir: the home directory is not known: `HOME` is not an absolute path
+    -- exit status: 1 --
+    $ awsdir prompt
+    ");
+    let hook = sandbox.awsdir(["hook", "bash"]).current_dir(sandbox.path("app")).output().unwrap();
+    assert!(hook.status.success() && hook.stdout.ends_with(b": awsdir-end\n"));
+}
+
+#[test]
+fn a_closed_stdout_is_nobodys_failure() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    let lines = [
+        "export",
+        "export --format env",
+        "credential-process read-only",
+        "status",
+        "status --json",
+        "init bash",
+        "init fish",
+        "hook zsh",
+        "prompt",
+        "--help",
+        "--version",
+        "login --help",
+    ];
+    for line in lines {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = sandbox.awsdir(line.split(' '));
+        let output = command.current_dir(sandbox.path("app")).stdout(writer).output().unwrap();
+        assert_eq!(sandbox.shown(&output), "", "{line}");
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = sandbox.awsdir(["init", "bash"]).stdout(full).output().unwrap();
+    insta::assert_snapshot!(sandbox.shown(&output), @"
+    -- stderr --
+    awsdir: could not write to standard output
+    caused by: No space left on device (os error 28)
+    -- exit status: 1 --
+    ");
+}
+
+#[test]
+fn a_closed_stderr_is_nobodys_failure() {
+    let sandbox = project("read-only");
+    for (line, code) in [("allow app", 0), ("status ghost", 3), ("hook bash", 0), ("wrong", 2)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = sandbox.awsdir(line.split(' ')).stdout(Stdio::null()).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{line}");
+    }
+}
+
+// --- secrets ------------------------------------------------------------------------------------------------
+
+/// Everything secret that a sandbox's caches hold, and what was issued.
+fn secrets(sandbox: &Sandbox) -> Vec<String> {
+    let mut secrets: Vec<String> = Vec::new();
+    for issued in sandbox.idc.issued_credentials() {
+        secrets.extend([issued.secret_access_key, issued.session_token]);
+    }
+    for folder in [".aws/sso/cache", ".aws/cli/cache"] {
+        for file in fs::read_dir(sandbox.path(folder)).into_iter().flatten().flatten() {
+            let document: Value = serde_json::from_slice(&fs::read(file.path()).unwrap()).unwrap();
+            for key in ["accessToken", "refreshToken", "clientSecret"] {
+                secrets.extend(document[key].as_str().map(str::to_owned));
+            }
+        }
+    }
+    secrets
+}
+
+#[test]
+fn no_secret_is_seen_on_stderr_or_in_an_argument() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.path("strace");
+    // Containers may forbid it.
+    let strace = Command::new("strace").args(["-qq", "true"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !strace {
+        eprintln!("SKIPPED: arguments are not looked at, strace does not work here");
+    }
+    let words = |line: &str| -> Command {
+        let mut command = if strace {
+            let mut command = sandbox.command("strace");
+            command.args(["-f", "-qq", "-A", "-s", "100000", "-e", "trace=execve,execveat", "-o"]).arg(&log);
+            command.arg(env!("CARGO_BIN_EXE_awsdir"));
+            command
+        } else {
+            sandbox.command(env!("CARGO_BIN_EXE_awsdir"))
+        };
+        command.args(line.split(' '));
+        command
+    };
+    let mut seen = String::new();
+    let mut look = |line: &str| {
+        let ran = terminal::run_with_piped_stdout(&mut words(line));
+        assert!(ran.status.success(), "{line}: {}", ran.text());
+        seen += &ran.text();
+    };
+    look("-v export read-only");
+    sandbox.edit_token(|token| token["expiresAt"] = PAST.into());
+    fs::remove_file(sandbox.path(ROLE_FILE)).unwrap();
+    let before = secrets(&sandbox);
+    look("-v exec --min-ttl 10m read-only -- true");
+    look("-v status read-only");
+    let all = [before, secrets(&sandbox)].concat();
+    look("-v logout --session corp");
+    let arguments = fs::read_to_string(&log).unwrap_or_default();
+    assert!(all.len() >= 8, "{}", all.len());
+    assert!(!strace || arguments.contains("/authorize"), "the browser was traced");
+    for secret in all {
+        assert!(!seen.contains(&secret), "{secret} on stderr:\n{seen}");
+        assert!(!arguments.contains(&secret), "{secret} in an argument:\n{arguments}");
+    }
+}
+
+// --- init ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn init_prints_where_things_are_and_then_the_hook_verbatim() {
+    let sandbox = Sandbox::new();
+    let shells = [
+        ("bash", include_str!("../shell/awsdir.bash")),
+        ("zsh", include_str!("../shell/awsdir.zsh")),
+        ("fish", include_str!("../shell/awsdir.fish")),
+    ];
+    let mut shown = String::new();
+    for (shell, script) in shells {
+        let text = String::from_utf8(sandbox.awsdir(["init", shell]).output().unwrap().stdout).unwrap();
+        shown += &sandbox.steady(text.strip_suffix(script).unwrap());
+    }
+    let text = String::from_utf8(sandbox.awsdir(["init", "bash", "--no-cd"]).output().unwrap().stdout).unwrap();
+    shown += &sandbox.steady(text.strip_suffix(shells[0].1).unwrap());
+    insta::assert_snapshot!(shown, @"
+    __awsdir_bin='[AWSDIR]'
+    __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
+    typeset -g __awsdir_bin='[AWSDIR]'
+    typeset -g __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
+    set -g __awsdir_bin '[AWSDIR]'
+    set -g __awsdir_generation_file '[HOME]/.local/state/awsdir/generation'
+    set -g __awsdir_clock_file '[HOME]/.local/state/awsdir/epoch'
+    __awsdir_bin='[AWSDIR]'
+    __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
+    __awsdir_no_cd='1'
+    ");
+    assert!(Path::new(env!("CARGO_BIN_EXE_awsdir")).is_absolute());
+    assert!(sandbox.idc.requests().is_empty());
+}
+
+#[test]
+fn init_quotes_what_it_prints() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("XDG_STATE_HOME", "/x '$(touch y)'\\\n`z`");
+    let first_lines = |shell| {
+        let text = String::from_utf8(sandbox.awsdir(["init", shell]).output().unwrap().stdout).unwrap();
+        let line = text.lines().nth(1).unwrap().to_owned();
+        line
+    };
+    assert_eq!(first_lines("bash"), r"__awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'");
+    assert_eq!(
+        first_lines("zsh"),
+        r"typeset -g __awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'"
+    );
+    assert_eq!(
+        first_lines("fish"),
+        r"set -g __awsdir_generation_file '/x \'$(touch y)\'\\'\X0a'`z`/awsdir/generation'"
+    );
+}
+
+// --- hook ---------------------------------------------------------------------------------------------------
+
+/// What the hook answers in a directory, in words that are the same for every shell (and it must be), then what it
+/// says on stderr. Lines that carry nothing are left out.
+fn hook(sandbox: &Sandbox, directory: &str, arguments: &[&str]) -> String {
+    let answers: Vec<String> = ["bash", "zsh", "fish"]
+        .map(|shell| {
+            let mut command = sandbox.awsdir(["hook", shell]);
+            let output = command.args(arguments).current_dir(sandbox.path(directory)).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            neutral(sandbox, &output.stdout) + &sandbox.steady(&String::from_utf8_lossy(&output.stderr))
+        })
+        .into();
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{}", answers.join("\n"));
+    assert!(sandbox.idc.requests().is_empty(), "a hook never uses the network");
+    answers[0].clone()
+}
+
+/// A hook's answer as `name='value'`, `export NAME='value'` and one `unset NAME…`, whatever the shell.
+fn neutral(sandbox: &Sandbox, stdout: &[u8]) -> String {
+    let text = String::from_utf8(stdout.to_vec()).unwrap();
+    let statements = text.strip_suffix(": awsdir-end\n").expect("the end mark comes last");
+    let (mut variables, mut unset, mut exported) = (String::new(), String::new(), String::new());
+    for line in sandbox.steady(statements).lines() {
+        let strip = |words: [&str; 2]| words.into_iter().find_map(|word| line.strip_prefix(word));
+        let fish = usize::from(line.starts_with("set "));
+        let assignment = |rest: &str| rest.replacen("__awsdir_", "", 1).replacen(' ', "=", fish);
+        if let Some(name) = strip(["\\unset ", "set -e -g "]) {
+            unset += &format!(" {name}");
+        } else if let Some(rest) = strip(["typeset -gx ", "set -gx "]) {
+            let _ = writeln!(exported, "export {}", assignment(rest));
+        } else if let Some((rest, _)) = line.split_once("; \\export ") {
+            let _ = writeln!(exported, "export {rest}");
+        } else {
+            match assignment(strip(["typeset -g ", "set -g "]).unwrap_or(line)) {
+                empty if empty.ends_with("=''") => {}
+                said if said.starts_with("said=") => variables += "said='[ID]'\n",
+                variable => variables += &format!("{variable}\n"),
+            }
+        }
+    }
+    if !unset.is_empty() {
+        unset = format!("unset{unset}\n");
+    }
+    variables + &unset + &exported
+}
+
+#[test]
+fn the_hook_speaks_each_shells_language() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    insta::assert_snapshot!(said(&sandbox, "app", &["hook", "bash"]), @r"
+    __awsdir_status='active'
+    __awsdir_next=''
+    __awsdir_deadline='[EPOCH]'
+    __awsdir_generation='[ID]'
+    __awsdir_watch_config='[HOME]/.aws/config'
+    __awsdir_watch_token=''
+    __awsdir_segment_head='read-only '
+    __awsdir_segment_tail=''
+    __awsdir_expires='[EPOCH]'
+    __awsdir_said=''
+    __awsdir_inherited=''
+    \unset AWS_SSO_PROFILE
+    \unset AWS_DEFAULT_PROFILE
+    \unset AWS_SECURITY_TOKEN
+    \unset AWS_VAULT
+    \unset AWSUME_PROFILE
+    \unset AWSU_PROFILE
+    \unset AWSUME_EXPIRATION
+    \unset AWS_SESSION_EXPIRATION
+    AWS_PROFILE='read-only'; \export AWS_PROFILE
+    AWS_REGION='eu-west-1'; \export AWS_REGION
+    AWS_DEFAULT_REGION='eu-west-1'; \export AWS_DEFAULT_REGION
+    AWS_ACCESS_KEY_ID='ASIAPLANTED'; \export AWS_ACCESS_KEY_ID
+    AWS_SECRET_ACCESS_KEY='planted+secret'; \export AWS_SECRET_ACCESS_KEY
+    AWS_SESSION_TOKEN='planted/token=='; \export AWS_SESSION_TOKEN
+    AWS_CREDENTIAL_EXPIRATION='[TIME]'; \export AWS_CREDENTIAL_EXPIRATION
+    AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'; \export AWSDIR
+    : awsdir-end
+    ");
+    insta::assert_snapshot!(said(&sandbox, "app", &["hook", "zsh"]), @r"
+    typeset -g __awsdir_status='active'
+    typeset -g __awsdir_next=''
+    typeset -g __awsdir_deadline='[EPOCH]'
+    typeset -g __awsdir_generation='[ID]'
+    typeset -g __awsdir_watch_config='[HOME]/.aws/config'
+    typeset -g __awsdir_watch_token=''
+    typeset -g __awsdir_segment_head='read-only '
+    typeset -g __awsdir_segment_tail=''
+    typeset -g __awsdir_expires='[EPOCH]'
+    typeset -g __awsdir_said=''
+    typeset -g __awsdir_inherited=''
+    \unset AWS_SSO_PROFILE
+    \unset AWS_DEFAULT_PROFILE
+    \unset AWS_SECURITY_TOKEN
+    \unset AWS_VAULT
+    \unset AWSUME_PROFILE
+    \unset AWSU_PROFILE
+    \unset AWSUME_EXPIRATION
+    \unset AWS_SESSION_EXPIRATION
+    typeset -gx AWS_PROFILE='read-only'
+    typeset -gx AWS_REGION='eu-west-1'
+    typeset -gx AWS_DEFAULT_REGION='eu-west-1'
+    typeset -gx AWS_ACCESS_KEY_ID='ASIAPLANTED'
+    typeset -gx AWS_SECRET_ACCESS_KEY='planted+secret'
+    typeset -gx AWS_SESSION_TOKEN='planted/token=='
+    typeset -gx AWS_CREDENTIAL_EXPIRATION='[TIME]'
+    typeset -gx AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    : awsdir-end
+    ");
+    insta::assert_snapshot!(said(&sandbox, "app", &["hook", "fish"]), @"
+    set -g __awsdir_status 'active'
+    set -g __awsdir_next ''
+    set -g __awsdir_deadline '[EPOCH]'
+    set -g __awsdir_generation '[ID]'
+    set -g __awsdir_watch_config '[HOME]/.aws/config'
+    set -g __awsdir_watch_token ''
+    set -g __awsdir_segment_head 'read-only '
+    set -g __awsdir_segment_tail ''
+    set -g __awsdir_expires '[EPOCH]'
+    set -g __awsdir_said ''
+    set -g __awsdir_inherited ''
+    set -e -g AWS_SSO_PROFILE
+    set -e -g AWS_DEFAULT_PROFILE
+    set -e -g AWS_SECURITY_TOKEN
+    set -e -g AWS_VAULT
+    set -e -g AWSUME_PROFILE
+    set -e -g AWSU_PROFILE
+    set -e -g AWSUME_EXPIRATION
+    set -e -g AWS_SESSION_EXPIRATION
+    set -gx AWS_PROFILE 'read-only'
+    set -gx AWS_REGION 'eu-west-1'
+    set -gx AWS_DEFAULT_REGION 'eu-west-1'
+    set -gx AWS_ACCESS_KEY_ID 'ASIAPLANTED'
+    set -gx AWS_SECRET_ACCESS_KEY 'planted+secret'
+    set -gx AWS_SESSION_TOKEN 'planted/token=='
+    set -gx AWS_CREDENTIAL_EXPIRATION '[TIME]'
+    set -gx AWSDIR '1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    : awsdir-end
+    ");
+}
+
+#[test]
+fn the_hook_where_no_dotfile_is() {
+    assert_eq!(hook(&Sandbox::new(), "", &[]), "status='idle'\ngeneration='[ID]'\n");
+}
+
+#[test]
+fn the_hook_with_credentials_only_and_a_region() {
+    let sandbox = project("profile = read-only\nregion = us-west-2\ncredentials = only");
+    sandbox.plant_role_credentials(FAR);
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='active'
+    deadline='[EPOCH]'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    segment_head='read-only '
+    expires='[EPOCH]'
+    unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_SSO_PROFILE='read-only'
+    export AWS_REGION='us-west-2'
+    export AWS_DEFAULT_REGION='us-west-2'
+    export AWS_ACCESS_KEY_ID='ASIAPLANTED'
+    export AWS_SECRET_ACCESS_KEY='planted+secret'
+    export AWS_SESSION_TOKEN='planted/token=='
+    export AWS_CREDENTIAL_EXPIRATION='[TIME]'
+    export AWSDIR='1 [UID] [ID] us-west-2 read-only [HOME]/app/.awsprofile'
+    ");
+}
+
+#[test]
+fn the_hook_with_credentials_none() {
+    let sandbox = project("profile = read-only\ncredentials = none");
+    sandbox.plant_token(FAR, true);
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='active'
+    deadline='[EPOCH]'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    segment_head='read-only'
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
+    export AWS_REGION='eu-west-1'
+    export AWS_DEFAULT_REGION='eu-west-1'
+    export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    ");
+}
+
+#[test]
+fn the_hook_when_credentials_run_out_and_cannot_be_renewed() {
+    let sandbox = project("read-only");
+    sandbox.plant_role_credentials(&from_now(300));
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='active'
+    deadline='[EPOCH]'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    segment_head='read-only '
+    expires='[EPOCH]'
+    unset AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
+    export AWS_REGION='eu-west-1'
+    export AWS_DEFAULT_REGION='eu-west-1'
+    export AWS_ACCESS_KEY_ID='ASIAPLANTED'
+    export AWS_SECRET_ACCESS_KEY='planted+secret'
+    export AWS_SESSION_TOKEN='planted/token=='
+    export AWS_CREDENTIAL_EXPIRATION='[TIME]'
+    export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    ");
+}
+
+#[test]
+fn the_hook_when_renewable_has_a_refresh_run() {
+    let sandbox = project("read-only");
+    sandbox.plant_token(PAST, true);
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='active'
+    next='refresh'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
+    segment_head='read-only renewable'
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
+    export AWS_REGION='eu-west-1'
+    export AWS_DEFAULT_REGION='eu-west-1'
+    export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    ");
+    let after_the_refresh = hook(&sandbox, "app", &["--refreshed"]);
+    assert!(!after_the_refresh.contains("next="), "only one refresh: {after_the_refresh}");
+}
+
+#[test]
+fn the_hook_when_a_sign_in_is_needed_and_nobody_is_there() {
+    insta::assert_snapshot!(hook(&project("read-only"), "app", &[]), @"
+    status='active'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
+    segment_head='read-only expired'
+    said='[ID]'
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
+    export AWS_REGION='eu-west-1'
+    export AWS_DEFAULT_REGION='eu-west-1'
+    export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    awsdir: sign-in to `corp` needed; run: awsdir login read-only
+    ");
+}
+
+#[test]
+fn the_hook_when_a_sign_in_is_needed_and_somebody_is_there() {
+    let sandbox = project("read-only");
+    let mut command = sandbox.awsdir(["hook", "bash"]);
+    let ran = terminal::run_with_piped_stdout(command.current_dir(sandbox.path("app")));
+    assert_eq!(ran.text(), "", "the refresh will say it");
+    insta::assert_snapshot!(neutral(&sandbox, &ran.stdout), @"
+    status='active'
+    next='refresh'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
+    segment_head='read-only expired'
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
+    export AWS_REGION='eu-west-1'
+    export AWS_DEFAULT_REGION='eu-west-1'
+    export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    ");
+    for (name, value) in [("CI", "true"), ("TERM", "dumb"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
+        let mut command = sandbox.awsdir(["hook", "bash"]);
+        let ran = terminal::run_with_piped_stdout(command.current_dir(sandbox.path("app")).env(name, value));
+        assert!(!neutral(&sandbox, &ran.stdout).contains("next="), "{name}={value}");
+    }
+}
+
+#[test]
+fn a_refused_sign_in_is_remembered() {
+    let sandbox = project("read-only");
+    sandbox.idc.settings(|settings| settings.consent = Consent::Deny);
+    assert_eq!(terminal::run(&mut sandbox.awsdir(["login", "--session", "corp"])).status.code(), Some(4));
+    sandbox.idc.clear_requests();
+    insta::assert_snapshot!(without_assignments(&hook(&sandbox, "app", &[])), @"
+    status='active'
+    deadline='[EPOCH]'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
+    segment_head='read-only expired'
+    said='[ID]'
+    awsdir: the sign-in to `corp` was denied in the browser; run: awsdir login read-only
+    ");
+    insta::assert_snapshot!(said(&sandbox, "app", &["status"]), @"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  none
+    access token      none
+    region            eu-west-1
+    this shell        does not have it
+    state             sign-in needed
+    next              you sign in: awsdir login read-only (the sign-in to `corp` was denied in the browser; the hook tries again [TIME] (in [LEFT]))
+    -- exit status: 4 --
+    ");
+}
+
+#[test]
+fn a_failed_renewal_is_remembered() {
+    let sandbox = project("read-only");
+    sandbox.sign_in(|_| {});
+    sandbox.idc.inject(Operation::GetRoleCredentials, Fault::UnknownError("Strange".into()), 1);
+    let refresh = sandbox.awsdir(["refresh", "--detached"]).current_dir(sandbox.path("app")).status().unwrap();
+    assert_eq!(refresh.code(), Some(5));
+    sandbox.idc.clear_requests();
+    insta::assert_snapshot!(without_assignments(&hook(&sandbox, "app", &[])), @"
+    status='active'
+    deadline='[EPOCH]'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
+    segment_head='read-only renewable'
+    said='[ID]'
+    awsdir: no role credentials for `read-only`: GetRoleCredentials failed: Strange: nobody has heard of this (request id [ID])
+    ");
+    insta::assert_snapshot!(said(&sandbox, "app", &["status"]), @"
+    profile           read-only, from [HOME]/app/.awsprofile
+    role              ReadOnly in account 111111111111
+    session           corp (https://awsdir-sandbox.awsapps.com/start)
+    role credentials  none
+    access token      fresh, [LEFT] left (until [TIME]); renewable
+    region            eu-west-1
+    this shell        does not have it
+    state             renewable
+    next              the renewal is tried again (GetRoleCredentials failed: Strange: nobody has heard of this (request id [ID]); the hook tries again [TIME] (in [LEFT]))
+    ");
+}
+
+/// The lines of a hook's answer that are not about the environment.
+fn without_assignments(answer: &str) -> String {
+    let kept = |line: &&str| !line.starts_with("unset ") && !line.starts_with("export ");
+    answer.lines().filter(kept).fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn the_hook_when_not_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "profile = prod-admin\nregion = us-west-2");
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    segment_head='prod-admin not allowed'
+    said='[ID]'
+    awsdir: `[HOME]/app/.awsprofile` is not allowed; it selects profile `prod-admin` (Admin in account 222222222222) in us-west-2; run: awsdir allow [HOME]/app/.awsprofile
+    ");
+}
+
+#[test]
+fn the_hook_of_an_unknown_profile_offers_the_nearest() {
+    insta::assert_snapshot!(hook(&project("read-onyl"), "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    said='[ID]'
+    awsdir: there is no profile `read-onyl` in `[HOME]/.aws/config`; did you mean `read-only`?
+    ");
+    insta::assert_snapshot!(hook(&project("zzz"), "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    said='[ID]'
+    awsdir: there is no profile `zzz` in `[HOME]/.aws/config`; run: aws configure list-profiles
+    ");
+}
+
+#[test]
+fn the_hook_of_a_malformed_dotfile_says_line_and_column() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "profile = read-only\nregion = us east");
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    said='[ID]'
+    awsdir: `[HOME]/app/.awsprofile`, line 2, column 10: `us east` is not the name of a region
+    ");
+}
+
+#[test]
+fn the_hook_of_a_refused_dotfile() {
+    let sandbox = project("read-only");
+    fs::set_permissions(sandbox.path("app/.awsprofile"), fs::Permissions::from_mode(0o666)).unwrap();
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    said='[ID]'
+    awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: ls -l [HOME]/app/.awsprofile
+    ");
+}
+
+#[test]
+fn the_hook_of_a_malformed_config() {
+    let sandbox = project("read-only");
+    sandbox.write(".aws/config", "[profile read-only\n");
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='idle'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    said='[ID]'
+    awsdir: `[HOME]/.aws/config`, line 1: the section header does not end with `]`
+    ");
+}
+
+#[test]
+fn the_hook_of_a_profile_of_another_kind_sets_its_name_and_region() {
+    let sandbox = project("static");
+    sandbox.plant_role_credentials(FAR);
+    insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
+    status='active'
+    generation='[ID]'
+    watch_config='[HOME]/.aws/config'
+    segment_head='static'
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='static'
+    export AWS_REGION='ap-south-1'
+    export AWS_DEFAULT_REGION='ap-south-1'
+    export AWSDIR='1 [UID] [ID] ap-south-1 static [HOME]/app/.awsprofile'
+    ");
+}
+
+#[test]
+fn the_hook_of_a_profile_without_region_leaves_the_regions_alone() {
+    let answer = hook(&project("no-region"), "app", &[]);
+    assert!(answer.contains("export AWS_PROFILE='no-region'") && !answer.contains("REGION"), "{answer}");
+}
+
+#[test]
+fn the_hook_drops_what_an_outer_shell_had_in_force() {
+    let mut sandbox = project("read-only");
+    sandbox.plant_role_credentials(FAR);
+    let environment = in_bash(&sandbox, "app", "env -0");
+    for variable in environment.split('\0').filter(|variable| variable.starts_with("AWS")) {
+        let (name, value) = variable.split_once('=').unwrap();
+        sandbox.set(name, value);
+    }
+    insta::assert_snapshot!(hook(&sandbox, "", &[]), @"
+    status='idle'
+    generation='[ID]'
+    inherited='AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWSDIR'
+    unset AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWSDIR
+    ");
+    let again = hook(&sandbox, "app", &[]);
+    assert!(again.contains("export AWS_PROFILE='read-only'") && again.contains("inherited='AWS_PROFILE "), "{again}");
+    sandbox.set("AWS_PROFILE", "by-hand");
+    insta::assert_snapshot!(hook(&sandbox, "", &[]), @"
+    status='idle'
+    generation='[ID]'
+    unset AWSDIR
+    ");
+}
+
+#[test]
+fn the_same_news_is_told_once() {
+    let sandbox = Sandbox::new();
+    sandbox.project("app", "prod-admin");
+    let run = |said: &str| {
+        let mut command = sandbox.awsdir(["hook", "bash", "--said", said]);
+        let output = command.current_dir(sandbox.path("app")).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let id =
+            text.lines().find_map(|line| line.strip_prefix("__awsdir_said=")).unwrap().trim_matches('\'').to_owned();
+        (id, String::from_utf8(output.stderr).unwrap())
+    };
+    let (id, told) = run("");
+    assert!(told.contains("is not allowed"));
+    assert_eq!(run(&id), (id.clone(), String::new()), "the same cause");
+    sandbox.project("app", "read-only");
+    let (other, told) = run(&id);
+    assert!(other != id && told.contains("is not allowed"), "another cause");
+    assert!(hook(&sandbox, "app", &["--refreshed"]).lines().all(|line| !line.starts_with("awsdir:")));
+    assert!(hook(&sandbox, "app", &["--quiet"]).lines().all(|line| !line.starts_with("awsdir:")));
+}
+
+#[test]
+fn expiring_role_credentials_are_renewed_in_the_background() {
+    let sandbox = project("read-only");
+    sandbox.idc.settings(|settings| settings.role_lifetime = Duration::from_mins(10));
+    sandbox.sign_in(|_| {});
+    assert!(sandbox.awsdir(["export", "read-only"]).output().unwrap().status.success());
+    let in_cache = || sandbox.read_json(ROLE_FILE)["Credentials"]["AccessKeyId"].clone();
+    let (before, generation) = (in_cache(), sandbox.read(".local/state/awsdir/generation"));
+    sandbox.idc.clear_requests();
+    let run = || said(&sandbox, "app", &["hook", "bash"]);
+
+    assert!(run().contains("AWS_ACCESS_KEY_ID='[KEY ID]'"), "what is in hand is used");
+    assert!(sandbox.idc.requests().is_empty(), "renewed a moment ago: as fresh as it gets");
+
+    sandbox.idc.settings(|settings| settings.role_lifetime = Duration::from_hours(1));
+    let role_file = File::options().write(true).open(sandbox.path(ROLE_FILE)).unwrap();
+    role_file.set_modified(SystemTime::now() - Duration::from_mins(2)).unwrap();
+    assert!(run().contains("AWS_ACCESS_KEY_ID='[KEY ID]'"), "and nobody waits");
+    assert!(sandbox.idc.wait_for(Operation::GetRoleCredentials, 1, LIMIT));
+    eventually("a new generation", || sandbox.read(".local/state/awsdir/generation") != generation);
+    assert_ne!(in_cache(), before);
+    assert!(sandbox.idc.browser_opens().len() == 1, "that of the sign-in");
+}
+
+#[test]
+fn these_commands_never_use_the_network() {
+    let sandbox = project("read-only");
+    for state in ["nothing", "renewable", "fresh"] {
+        match state {
+            "renewable" => sandbox.plant_token(PAST, true),
+            "fresh" => sandbox.plant_role_credentials(FAR),
+            _ => {}
+        }
+        let lines = [
+            "hook bash",
+            "hook zsh",
+            "hook fish",
+            "prompt",
+            "prompt zsh",
+            "status",
+            "status --json",
+            "init bash",
+            "init fish",
+            "deny",
+            "allow",
+            "pin read-only",
+        ];
+        for line in lines {
+            let mut command = sandbox.awsdir(line.split(' '));
+            let ran = terminal::run(command.current_dir(sandbox.path("app")));
+            assert!(matches!(ran.status.code(), Some(0 | 4)), "{state}, {line}: {}", ran.text());
+            assert!(sandbox.idc.requests().is_empty(), "{state}, {line}");
+        }
+    }
+}
+
+#[test]
+fn fresh_role_credentials_need_no_network() {
+    let mut sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(FAR);
+    sandbox.set("AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:1");
+    assert!(said(&sandbox, "", &["export", "read-only"]).contains("ASIAPLANTED"));
+    assert_eq!(said(&sandbox, "", &["exec", "read-only", "printenv", "AWS_ACCESS_KEY_ID"]), "ASIAPLANTED\n");
+}

@@ -1,1 +1,243 @@
+//! Many processes at once: one of them acts, all of them have what came of it.
 
+use crate::identity_center::{BrowserBehaviour, Fault, Operation};
+use crate::sandbox::{ROLE_FILE, Sandbox, eventually, from_now};
+use crate::sign_in::{get, location, sandbox};
+use crate::terminal::{LIMIT, Terminal};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+const MANY: usize = 30;
+
+/// `awsdir export PROFILE` at a terminal of its own, its stdout caught.
+fn start_export(sandbox: &Sandbox, profile: &str) -> Terminal {
+    let mut command = sandbox.awsdir(["export", profile]);
+    Terminal::spawn_with_own_stdout(command.stdout(Stdio::piped()))
+}
+
+/// What an export has printed, once it has ended well.
+fn exported(terminal: Terminal) -> String {
+    let ran = terminal.wait();
+    assert!(ran.status.success(), "{}", ran.text());
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// 30 exports at once, of these profiles in turn; the different outputs.
+fn export_by_many(sandbox: &Sandbox, profiles: &[&str]) -> BTreeSet<String> {
+    let terminals: Vec<_> = profiles.iter().cycle().take(MANY).map(|profile| start_export(sandbox, profile)).collect();
+    terminals.into_iter().map(exported).collect()
+}
+
+fn send(signal: Signal, child: &Child) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// A sandbox in which one process holds the locks of `read-only` and `corp`, waiting for a browser that shows nothing.
+fn with_a_holder() -> (Sandbox, Terminal) {
+    let sandbox = sandbox();
+    sandbox.idc.settings(|settings| settings.browser = BrowserBehaviour::Nothing);
+    let holder = start_export(&sandbox, "read-only");
+    assert!(sandbox.idc.wait_for_browser(1, LIMIT));
+    sandbox.idc.settings(|settings| settings.browser = BrowserBehaviour::Visit);
+    (sandbox, holder)
+}
+
+/// What a waiter says of `what` after its two seconds.
+fn expect_waiting(waiter: &mut Terminal, what: &str, holder: &Terminal) {
+    let said = waiter.wait_for("\r\n");
+    let expected = format!("awsdir: waiting for {what}, held by process {} since 20", holder.child.id());
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+#[test]
+fn thirty_processes_that_meet_a_stale_session_open_one_browser() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|token| {
+        token["expiresAt"] = from_now(-60).into();
+        token.as_object_mut().unwrap().remove("refreshToken");
+    });
+    // Long enough that all of them have started.
+    sandbox.idc.inject(Operation::CreateToken, Fault::Delay(Duration::from_secs(1)), 1);
+    let outputs = export_by_many(&sandbox, &["read-only", "prod-admin", "no-region"]);
+    assert_eq!(outputs.len(), 3, "one set of role credentials for each role");
+    assert_eq!(sandbox.idc.browser_opens().len(), 2, "one before, one now");
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1);
+    assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 3);
+}
+
+#[test]
+fn thirty_processes_with_a_refresh_token_renew_once_and_open_none() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|token| token["expiresAt"] = from_now(-60).into());
+    sandbox.idc.inject(Operation::CreateToken, Fault::Delay(Duration::from_secs(1)), 1);
+    let outputs = export_by_many(&sandbox, &["read-only"]);
+    assert_eq!(outputs.len(), 1);
+    assert_eq!(sandbox.asked(), "CreateToken(refresh_token), GetRoleCredentials");
+}
+
+#[test]
+fn thirty_processes_refused_by_the_portal_renew_once() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|_| {});
+    sandbox.idc.revoke_access_tokens();
+    let outputs = export_by_many(&sandbox, &["read-only", "prod-admin", "no-region"]);
+    assert_eq!(outputs.len(), 3);
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1, "{}", sandbox.asked());
+    assert_eq!(sandbox.idc.browser_opens().len(), 1, "the one before");
+}
+
+#[test]
+fn a_killed_holder_frees_the_waiters() {
+    let (sandbox, mut holder) = with_a_holder();
+    let mut waiters: Vec<_> = (0..3).map(|_| start_export(&sandbox, "read-only")).collect();
+    for waiter in &mut waiters {
+        expect_waiting(waiter, "the role of `read-only`", &holder);
+    }
+    send(Signal::KILL, &holder.child);
+    holder.child.wait().unwrap();
+    let outputs: BTreeSet<_> = waiters.into_iter().map(exported).collect();
+    assert_eq!(outputs.len(), 1);
+    assert_eq!(sandbox.idc.browser_opens().len(), 2, "the killed one's, and one for all who waited");
+}
+
+#[test]
+fn a_stopped_holder_is_named_and_everybody_goes_on_with_it() {
+    let (sandbox, holder) = with_a_holder();
+    send(Signal::STOP, &holder.child);
+    let mut same_role = start_export(&sandbox, "read-only");
+    let mut same_session = start_export(&sandbox, "prod-admin");
+    expect_waiting(&mut same_role, "the role of `read-only`", &holder);
+    expect_waiting(&mut same_session, "the session `corp`", &holder);
+    send(Signal::CONT, &holder.child);
+    visit(&sandbox.idc.browser_opens()[0]);
+    assert_eq!(exported(holder), exported(same_role));
+    exported(same_session);
+    assert_eq!(sandbox.idc.browser_opens().len(), 1);
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1);
+}
+
+/// Opens a page as the person would.
+fn visit(url: &str) {
+    get(&location(&get(url)));
+}
+
+#[test]
+fn ctrl_c_ends_a_waiter_and_not_the_holder() {
+    let (sandbox, holder) = with_a_holder();
+    let mut waiter = start_export(&sandbox, "read-only");
+    expect_waiting(&mut waiter, "the role of `read-only`", &holder);
+    waiter.send("\x03");
+    let ran = waiter.wait();
+    assert!(!ran.status.success(), "{}", ran.text());
+    visit(&sandbox.idc.browser_opens()[0]);
+    exported(holder);
+}
+
+#[test]
+fn a_renewal_in_the_background_waits_for_nobody() {
+    let (sandbox, holder) = with_a_holder();
+    let work = sandbox.allowed_project("work", "read-only");
+    sandbox.plant_token(&from_now(-60), true);
+    let output = sandbox.awsdir(["refresh", "--detached"]).current_dir(&work).output().unwrap();
+    let said = sandbox.scrubbed(&String::from_utf8_lossy(&output.stderr));
+    let expected = "awsdir: gave up waiting for the role of `read-only`, held by process [PID] since [TIME]\n";
+    assert_eq!((output.status.code(), said.as_str()), (Some(5), expected));
+    drop(holder);
+}
+
+/// 30 hooks at once in a directory, with what they printed.
+fn hooks(sandbox: &Sandbox, directory: &Path) -> Vec<Output> {
+    let start = |_| {
+        let mut hook = sandbox.awsdir(["hook", "bash"]);
+        hook.current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<Child> = (0..MANY).map(start).collect();
+    children.into_iter().map(|child| child.wait_with_output().unwrap()).collect()
+}
+
+/// The different scripts that hooks have printed, apart from the generation.
+fn scripts(outputs: &[Output]) -> BTreeSet<String> {
+    let script = |output: &Output| {
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(text.ends_with(": awsdir-end\n"), "{text}");
+        let lines = text.lines().filter(|line| !line.starts_with("__awsdir_generation="));
+        lines.map(|line| line.to_owned() + "\n").collect()
+    };
+    outputs.iter().map(script).collect()
+}
+
+#[test]
+fn thirty_hooks_say_the_same_and_ask_nobody() {
+    let sandbox = sandbox();
+    let work = sandbox.allowed_project("work", "read-only");
+    sandbox.get_role(|_| {});
+    std::fs::remove_dir_all(sandbox.path(".local/state/awsdir/locks")).unwrap();
+    assert_eq!(scripts(&hooks(&sandbox, &work)).len(), 1);
+    assert_eq!(sandbox.asked(), "");
+}
+
+/// A sandbox whose role credentials of `read-only` have five minutes left, and a directory that selects them.
+fn expiring() -> (Sandbox, PathBuf) {
+    let sandbox = sandbox();
+    let work = sandbox.allowed_project("work", "read-only");
+    sandbox.get_role(|role| role["Credentials"]["Expiration"] = from_now(5 * 60).into());
+    age(&sandbox, ROLE_FILE);
+    (sandbox, work)
+}
+
+#[test]
+fn a_hook_with_expiring_role_credentials_uses_them_and_waits_for_nothing() {
+    let (sandbox, work) = expiring();
+    sandbox.idc.inject(Operation::GetRoleCredentials, Fault::Hang, 1);
+    let output = sandbox.awsdir(["hook", "bash"]).current_dir(&work).output().unwrap();
+    assert!(sandbox.idc.wait_for(Operation::GetRoleCredentials, 1, LIMIT));
+    assert_eq!(sandbox.asked(), "GetRoleCredentials unanswered");
+    let in_hand = sandbox.idc.issued_credentials().pop().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&in_hand.access_key_id), "{output:?}");
+    eventually("the end of the background process", || processes_in(&work) == 0);
+}
+
+#[test]
+fn thirty_hooks_with_expiring_role_credentials_renew_them_once() {
+    let (sandbox, work) = expiring();
+    for output in hooks(&sandbox, &work) {
+        let script = String::from_utf8_lossy(&output.stdout);
+        let mut issued = sandbox.idc.issued_credentials().into_iter();
+        assert!(issued.any(|issued| script.contains(&issued.access_key_id)), "{script}");
+    }
+    eventually("the end of the background processes", || processes_in(&work) == 0);
+    assert_eq!(sandbox.asked(), "GetRoleCredentials");
+    let renewed = sandbox.idc.issued_credentials().pop().unwrap();
+    assert_eq!(sandbox.read_json(ROLE_FILE)["Credentials"]["AccessKeyId"], renewed.access_key_id);
+}
+
+/// Makes a file an hour old.
+fn age(sandbox: &Sandbox, path: &str) {
+    let file = std::fs::File::options().write(true).open(sandbox.path(path)).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_hours(1)).unwrap();
+}
+
+/// How many processes work in a directory, where that can be told.
+fn processes_in(directory: &Path) -> usize {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter(|process| std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == directory)).count()
+}
+
+#[test]
+fn thirty_directories_allowed_at_once_are_all_allowed() {
+    let sandbox = sandbox();
+    let projects: Vec<_> = (0..MANY).map(|n| sandbox.project(&format!("project-{n}"), "static")).collect();
+    let start = |project| sandbox.awsdir(["allow"]).current_dir(project).stderr(Stdio::null()).spawn().unwrap();
+    let children: Vec<Child> = projects.iter().map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    for project in &projects {
+        let output = sandbox.awsdir(["hook", "bash"]).current_dir(project).output().unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}

@@ -185,7 +185,8 @@ impl Sandbox {
             text = text.replace(&issued.access_key_id, "[KEY ID]");
             text = text.replace(&issued.secret_access_key, "[SECRET]").replace(&issued.session_token, "[TOKEN]");
         }
-        without_times(&text)
+        let uid = rustix::process::getuid().as_raw();
+        without_times(&text).replace(&format!("1 {uid} [ID] "), "1 [UID] [ID] ")
     }
 
     /// Role credentials of `read-only` in the cache, and none of them known to the Identity Center.
@@ -255,7 +256,7 @@ fn without_times(text: &str) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         let (word, after) = rest.split_at(rest.find(|c| !in_word(c)).unwrap_or(rest.len()));
-        let seconds = steady.ends_with("\"seconds_left\": ") && word != "0";
+        let seconds = steady.trim_end().ends_with("\"seconds_left\":") && !matches!(word, "0" | "null");
         steady.push_str(if seconds { "[SECONDS]" } else { kind_of(word) });
         let (between, next) = after.split_at(after.find(in_word).unwrap_or(after.len()));
         steady.push_str(between);
@@ -271,7 +272,7 @@ fn kind_of(word: &str) -> &str {
     match word {
         "<1m" => "[LEFT]",
         _ if word.len() >= 20 && word[4..].starts_with('-') && word[10..].starts_with('T') => "[TIME]",
-        _ if word.len() == 16 && word.bytes().all(hex) => "[ID]",
+        _ if matches!(word.len(), 16 | 32) && word.bytes().all(hex) => "[ID]",
         _ if word.len() == 10 && digits(word) => "[EPOCH]",
         _ if word.strip_suffix('m').is_some_and(left) => "[LEFT]",
         _ => word,
@@ -288,27 +289,27 @@ pub(crate) fn available(program: &str) -> bool {
     found
 }
 
-/// The cached role credentials of `read-only`: SHA-1 of `{"accountId":…,"roleName":…,"sessionName":…}`.
-pub(crate) const ROLE_FILE: &str = ".aws/cli/cache/e83cab308910340ce11a566ebf0b9e96b40f6c39.json";
-
 /// What was said and asked, with words for what differs from run to run.
 impl Sandbox {
-    /// A text with the paths, moments, URLs, ports and process ids of this run replaced by words.
+    /// [`Sandbox::steady`], and the queries of URLs, user codes, process, request and error numbers replaced too.
     pub(crate) fn scrubbed(&self, text: &str) -> String {
-        let word = |word: &str| {
-            let moment = |w: &str| w.len() == 20 && w.starts_with("20") && w.ends_with('Z') && w.contains('T');
-            let number = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit());
-            match word.split_once('?') {
-                Some((url, _)) if url.ends_with("/authorize") => format!("{url}?[QUERY]"),
-                Some((url, _)) if url.ends_with("/device") => format!("{url}?[CODE]"),
-                _ if moment(word) => "[TIME]".to_owned(),
-                _ if number(word) && word.len() > 2 => "[NUMBER]".to_owned(),
+        let mut before = String::new();
+        let mut word = |word: &str| {
+            let shown = match (before.as_str(), word.split_once('?')) {
+                (_, Some((url, _))) if url.ends_with("/authorize") => format!("{url}?[QUERY]"),
+                (_, Some((url, _))) if url.ends_with("/device") => format!("{url}?[CODE]"),
+                ("code", _) if word.len() == 9 => "[CODE]".to_owned(),
+                ("process", _) => "[PID]".to_owned(),
+                ("id", _) if word.len() == 33 => "[ID])".to_owned(),
+                ("error", _) if word.ends_with(')') => "[ERRNO])".to_owned(),
                 _ => word.to_owned(),
-            }
+            };
+            before = word.to_owned();
+            shown
         };
-        let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
-        let text = self.plain(&text.replace("\r\n", "\n"));
-        text.lines().map(line).fold(String::new(), |text, line| text + &line + "\n")
+        let text = self.steady(&text.replace("\r\n", "\n"));
+        let lines = text.lines().map(|line| line.split(' ').map(&mut word).collect::<Vec<_>>().join(" ") + "\n");
+        lines.collect()
     }
 
     /// Runs a command at a terminal and writes down what the person sees, and the exit status unless it is 0.
@@ -323,8 +324,13 @@ impl Sandbox {
         let shown = |request: &crate::identity_center::Request| {
             let grant = request.field("grantType").rsplit(':').next().unwrap_or_default();
             let grant = if grant.is_empty() { String::new() } else { format!("({grant})") };
-            let status = request.status.map_or(" unanswered".to_owned(), |status| format!(" {status}"));
-            let status = if status < " 400".to_owned() { String::new() } else { status };
+            let status = match request.status {
+                Some(200..400) => String::new(),
+                Some(status) => format!(" {status}"),
+                // The page is open before its opener has its answer.
+                None if request.operation == crate::identity_center::Operation::Browser => String::new(),
+                None => " unanswered".to_owned(),
+            };
             format!("{:?}{grant}{status}", request.operation)
         };
         self.idc.requests().iter().map(shown).collect::<Vec<_>>().join(", ")
@@ -350,9 +356,8 @@ impl Sandbox {
 
     /// Points every endpoint at a port where nobody listens.
     pub(crate) fn cut_off(&mut self) {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for name in ["AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"] {
-            self.set(name, format!("http://{closed}"));
+            self.set(name, "http://127.0.0.1:1");
         }
     }
 }

@@ -96,14 +96,21 @@ impl Terminal {
 
     /// Waits until `text` appears after everything waited for before, and returns what was written up to its end.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        self.try_wait_for(text).unwrap_or_else(|missed| panic!("{missed}"))
+    }
+
+    /// The same; if it does not appear, the error says so and what was written instead.
+    pub(crate) fn try_wait_for(&mut self, text: &str) -> Result<String, String> {
         let mark = self.mark;
         let end = self.wait_until(|bytes| {
             let found = bytes[mark..].windows(text.len()).position(|window| window == text.as_bytes());
             found.map(|at| mark + at + text.len())
         });
-        let Some(end) = end else { panic!("`{text}` did not appear; since then:\n{}", self.since(mark)) };
+        let Some(end) = end else {
+            return Err(format!("`{text}` did not appear; since then:\n{}", self.since(mark)));
+        };
         self.mark = end;
-        String::from_utf8_lossy(&self.output.0.lock().unwrap().bytes[mark..end]).into_owned()
+        Ok(String::from_utf8_lossy(&self.output.0.lock().unwrap().bytes[mark..end]).into_owned())
     }
 
     /// Everything written so far.

@@ -4,3 +4,4 @@ mod sandbox;
 mod terminal;
 
 mod clients;
+mod tls;

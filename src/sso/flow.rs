@@ -297,12 +297,12 @@ impl<'a, P: Portal> Climb<'a, P> {
         let fresh = |token: &Token| {
             acceptable(token) && !self.ladder.force && token.expires_at.since(context::clock()) >= TOKEN_MARGIN
         };
-        if let Some(token) = self.cached()?.filter(fresh) {
+        if let Some(token) = self.cached().await?.filter(fresh) {
             return Ok(token);
         }
-        let before = self.cached()?;
+        let before = self.cached().await?;
         let _lock = lock(self.context, Subject::Session(self.session.cache_key()), self.ladder).await?;
-        let mut cached = self.cached()?;
+        let mut cached = self.cached().await?;
         // Signed in while we waited: that is as good as having done it ourselves, forced or not.
         let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);
         if let Some(token) = cached.take_if(|token| fresh(token) || (self.ladder.force && replaced(token))) {
@@ -324,7 +324,16 @@ impl<'a, P: Portal> Climb<'a, P> {
         self.sign_in(rejected.is_some()).await
     }
 
-    fn cached(&self) -> Result<Option<Token>> {
+    /// The token in the cache. Other tools write the file in place, so it may be caught half-written; a second look
+    /// costs less than a sign-in that nobody needed.
+    async fn cached(&self) -> Result<Option<Token>> {
+        let exists = aws_cache::token_path(self.context, self.session)?.exists();
+        for _ in 0..if exists { 3 } else { 0 } {
+            if let Some(token) = aws_cache::read_token(self.context, self.session)? {
+                return Ok(Some(token));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         aws_cache::read_token(self.context, self.session)
     }
 
@@ -355,7 +364,7 @@ impl<'a, P: Portal> Climb<'a, P> {
                 | Failure::AccessDenied),
             ) => {
                 // Another tool, which knows nothing of our lock, may have renewed it at the same time.
-                let now = self.cached()?.filter(|now| now.access_token != token.access_token);
+                let now = self.cached().await?.filter(|now| now.access_token != token.access_token);
                 if let Some(renewed) = now.filter(|now| now.expires_at > context::clock()) {
                     return Ok(Some(renewed));
                 }
@@ -375,7 +384,7 @@ impl<'a, P: Portal> Climb<'a, P> {
     async fn sign_in(&self, rejected: bool) -> Result<Token> {
         let key = self.session.cache_key();
         if rejected {
-            self.drop_token()?;
+            self.drop_token().await?;
         }
         let how = match &self.ladder.sign_in {
             Some(how) if !self.signed_in.get() => how,
@@ -413,9 +422,9 @@ impl<'a, P: Portal> Climb<'a, P> {
 
     /// Marks a token as expired that AWS does not accept, so that nobody tries it again. Everything else in the file
     /// stays until a new token replaces it.
-    fn drop_token(&self) -> Result<()> {
+    async fn drop_token(&self) -> Result<()> {
         let now = context::clock();
-        match self.cached()?.filter(|token| token.expires_at > now) {
+        match self.cached().await?.filter(|token| token.expires_at > now) {
             Some(token) => aws_cache::write_token(self.context, self.session, &Token { expires_at: now, ..token }),
             None => Ok(()),
         }

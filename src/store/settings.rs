@@ -46,7 +46,7 @@ impl Settings {
         let bytes = files::read_or_empty(&path)?;
         let wrong = |line: usize, problem: String| Error::Config { path: path.clone(), line, problem };
         let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
             wrong(line, "a byte that is not UTF-8".to_owned())
         })?;
         let mut settings = Self::default();
