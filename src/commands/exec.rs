@@ -1,13 +1,10 @@
 //! `awsdir exec` and `with-aws`: one command as another role. The process becomes the command.
 
-use super::gather;
+use super::obtain::{self, Wanted};
 use crate::cli::{Exec, ExecLogin};
-use crate::context::Context;
+use crate::context::{Context, clock};
 use crate::core::environment::{self, Role};
 use crate::error::{Error, Result};
-use crate::sso;
-use crate::store::profiles::Profiles;
-use crate::store::settings::Settings;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,15 +17,12 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     let (name, command_arguments) =
         arguments.command.split_first().ok_or(Error::NotFound { command: OsString::new() })?;
     let program = find(name, context.var_os("PATH").as_deref())?;
-    let settings = Settings::load(context)?;
-    let profiles = Profiles::load(context)?;
-    let profile = profiles.sso_profile(&arguments.profile)?;
-    let mut ladder = gather::ladder(context, &settings, &profile, arguments.login == ExecLogin::Auto);
-    ladder.min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-    let endpoints = profiles.endpoints(context, Some(&profile.name));
-    let credentials = sso::role_credentials(context, &profile, &endpoints, &ladder)?;
-    let left = credentials.expires_at.since(crate::context::clock());
-    if left < ladder.min_ttl {
+    let min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+    let may_sign_in = arguments.login == ExecLogin::Auto;
+    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, may_sign_in };
+    let (profile, credentials) = obtain::role_credentials(context, wanted)?;
+    let left = credentials.expires_at.since(clock());
+    if left < min_ttl {
         context.say(&format!("awsdir: the role credentials of `{}` last for {left} s only", profile.name));
     }
     let role = Role {

@@ -8,7 +8,6 @@ use crate::core::environment::Mark;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
-use crate::sso::{How, Ladder, Limits, Purpose};
 use crate::store::profiles::Profiles;
 use crate::store::setbacks::{self, Record};
 use crate::store::settings::Settings;
@@ -150,18 +149,5 @@ pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Sele
     match context.var("AWS_PROFILE") {
         Some(name) => Ok(Selected { name: name.to_owned(), by: Rule::Environment }),
         None => Err(Error::NoProfile),
-    }
-}
-
-/// The ladder for a command that a person or a script has run. Signs in only if `may_sign_in` and somebody is there.
-pub(super) fn ladder(context: &Context, settings: &Settings, profile: &SsoProfile, may_sign_in: bool) -> Ladder {
-    let sign_in = (may_sign_in && context.person_present() && settings.login != Some(LoginMode::Never))
-        .then(|| How::from_settings(settings.session(profile.session.label())));
-    Ladder {
-        limits: Limits::COMMAND,
-        min_ttl: 0,
-        sign_in,
-        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: None },
-        force: false,
     }
 }

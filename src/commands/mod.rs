@@ -11,6 +11,7 @@ mod hook;
 mod init;
 mod login;
 mod logout;
+mod obtain;
 mod pin;
 mod prompt;
 mod refresh;

@@ -1,0 +1,39 @@
+//! Role credentials for a command that a person or a script has run: from the cache, or over the network.
+
+use crate::context::Context;
+use crate::core::credentials::RoleCredentials;
+use crate::core::dotfile::LoginMode;
+use crate::core::profile::SsoProfile;
+use crate::error::Result;
+use crate::sso::{self, How, Ladder, Limits, Purpose};
+use crate::store::profiles::Profiles;
+use crate::store::settings::Settings;
+use std::path::PathBuf;
+
+/// What a command wants.
+pub(super) struct Wanted<'a> {
+    pub(super) profile: &'a str,
+    /// The dotfile that named the profile, for the person who signs in.
+    pub(super) dotfile: Option<PathBuf>,
+    /// Seconds that should be left, if that can be had.
+    pub(super) min_ttl: i64,
+    /// Sign in if that is needed, somebody is there, and no setting forbids it.
+    pub(super) may_sign_in: bool,
+}
+
+pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<(SsoProfile, RoleCredentials)> {
+    let settings = Settings::load(context)?;
+    let profiles = Profiles::load(context)?;
+    let profile = profiles.sso_profile(wanted.profile)?;
+    let may_sign_in = wanted.may_sign_in && context.person_present() && settings.login != Some(LoginMode::Never);
+    let ladder = Ladder {
+        limits: Limits::COMMAND,
+        min_ttl: wanted.min_ttl,
+        sign_in: may_sign_in.then(|| How::from_settings(settings.session(profile.session.label()))),
+        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: wanted.dotfile },
+        force: false,
+    };
+    let endpoints = profiles.endpoints(context, Some(&profile.name));
+    let credentials = sso::role_credentials(context, &profile, &endpoints, &ladder)?;
+    Ok((profile, credentials))
+}
