@@ -193,7 +193,7 @@ __awsdir_ask() {
   if [ "$__awsdir_stage" = asking ]; then __awsdir_stage=insisting; else __awsdir_stage=asking; fi
   __awsdir_answered=yes
   if [ -x "$__awsdir_bin" ]; then
-    answer=$("$__awsdir_bin" hook bash --said="$__awsdir_said" "$@" </dev/null) || answer=''
+    answer=$(exec "$__awsdir_bin" hook bash --said="$__awsdir_said" "$@" </dev/null) || answer=''
   fi
   if [ "${answer##*$'\n'}" = ': awsdir-end' ] && __awsdir_take_snapshot; then
     __awsdir_stage=applying

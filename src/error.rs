@@ -144,7 +144,6 @@ impl Error {
             Self::NoSession { .. } => "awsdir login --session NAME".to_owned(),
             Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
             Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
-            Self::NotGranted { .. } => "aws sso list-account-roles --help".to_owned(),
             _ => return None,
         })
     }

@@ -164,13 +164,18 @@ fn credential_process_keeps_its_contract_and_never_asks() {
 #[test]
 fn export_signs_in_only_at_a_terminal_and_keeps_stdout_for_data() {
     let sandbox = Sandbox::new();
-    insta::assert_snapshot!(session(&sandbox, ["export read-only", "-q export read-only"]), @"
+    insta::assert_snapshot!(session(&sandbox, ["export read-only", "-q export read-only", "login read-only"]), @"
     $ awsdir export read-only
     -- stderr --
     awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
     hint: awsdir login read-only
     -- exit status: 4 --
     $ awsdir -q export read-only
+    -- stderr --
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    hint: awsdir login read-only
+    -- exit status: 4 --
+    $ awsdir login read-only
     -- stderr --
     awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
     hint: awsdir login read-only
@@ -1128,6 +1133,8 @@ fn the_xdg_folders_and_aws_config_file_are_honoured() {
     awsdir: there is no profile `moveed` in `[HOME]/elsewhere/config`; did you mean `moved`?
     -- exit status: 3 --
     ");
+    sandbox.set("AWS_SHARED_CREDENTIALS_FILE", sandbox.write("elsewhere/credentials", "[keys]\n"));
+    assert!(said(&sandbox, "", &["status", "keys"]).starts_with("profile           keys, as asked\n"));
     sandbox.set("XDG_STATE_HOME", "relative");
     sandbox.allowed_project("app", "moved");
     assert!(sandbox.path(".local/state/awsdir/allow").exists(), "what is not absolute is ignored");
@@ -1298,18 +1305,17 @@ fn init_prints_where_things_are_and_then_the_hook_verbatim() {
 fn init_quotes_what_it_prints() {
     let mut sandbox = Sandbox::new();
     sandbox.set("XDG_STATE_HOME", "/x '$(touch y)'\\\n`z`");
-    let first_lines = |shell| {
+    let second_line = |shell| {
         let text = String::from_utf8(sandbox.awsdir(["init", shell]).output().unwrap().stdout).unwrap();
-        let line = text.lines().nth(1).unwrap().to_owned();
-        line
+        text.lines().nth(1).unwrap().to_owned()
     };
-    assert_eq!(first_lines("bash"), r"__awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'");
+    assert_eq!(second_line("bash"), r"__awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'");
     assert_eq!(
-        first_lines("zsh"),
+        second_line("zsh"),
         r"typeset -g __awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'"
     );
     assert_eq!(
-        first_lines("fish"),
+        second_line("fish"),
         r"set -g __awsdir_generation_file '/x \'$(touch y)\'\\'\X0a'`z`/awsdir/generation'"
     );
 }
@@ -1342,7 +1348,7 @@ fn neutral(sandbox: &Sandbox, stdout: &[u8]) -> String {
         let fish = usize::from(line.starts_with("set "));
         let assignment = |rest: &str| rest.replacen("__awsdir_", "", 1).replacen(' ', "=", fish);
         if let Some(name) = strip(["\\unset ", "set -e -g "]) {
-            unset += &format!(" {name}");
+            let _ = write!(unset, " {name}");
         } else if let Some(rest) = strip(["typeset -gx ", "set -gx "]) {
             let _ = writeln!(exported, "export {}", assignment(rest));
         } else if let Some((rest, _)) = line.split_once("; \\export ") {
@@ -1351,7 +1357,7 @@ fn neutral(sandbox: &Sandbox, stdout: &[u8]) -> String {
             match assignment(strip(["typeset -g ", "set -g "]).unwrap_or(line)) {
                 empty if empty.ends_with("=''") => {}
                 said if said.starts_with("said=") => variables += "said='[ID]'\n",
-                variable => variables += &format!("{variable}\n"),
+                variable => variables.extend([variable.as_str(), "\n"]),
             }
         }
     }

@@ -304,7 +304,7 @@ impl Sandbox {
                 ("error", _) if word.ends_with(')') => "[ERRNO])".to_owned(),
                 _ => word.to_owned(),
             };
-            before = word.to_owned();
+            word.clone_into(&mut before);
             shown
         };
         let text = self.steady(&text.replace("\r\n", "\n"));

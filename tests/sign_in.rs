@@ -252,7 +252,8 @@ mod device_code {
 
     #[test]
     fn is_used_where_no_redirect_can_reach_us() {
-        let table: [(&str, &[&str], &[(&str, &str)], usize); 5] = [
+        type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)], usize);
+        let table: [Case; 5] = [
             ("asked for", &["login", "read-only", "--device-code"], &[], 1),
             ("asked for, no browser", &["login", "read-only", "--device-code", "--no-browser"], &[], 0),
             ("over SSH", &["login", "read-only"], &[("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")], 1),
@@ -579,7 +580,6 @@ mod renewing {
         sandbox.idc.unassign("222222222222", "Admin");
         assert_snapshot!(sandbox.at_terminal(&mut export(&sandbox, "prod-admin")), @"
         awsdir: permission set `Admin` in account 222222222222 is not granted to you (No access)
-        hint: aws sso list-account-roles --help
         -- exit status: 4 --
         ");
         assert_eq!(sandbox.asked(), "GetRoleCredentials 403");
@@ -819,15 +819,21 @@ mod under_a_hook {
             });
             let mut terminal = Terminal::spawn(&mut refresh(&sandbox, &work));
             if by_ctrl_c {
-                terminal.wait_for("/authorize?");
+                assert!(sandbox.idc.wait_for(Operation::Authorize, 1, LIMIT));
                 terminal.send("\x03");
             }
             let ran = terminal.wait();
+            // Ending as by the signal itself, it ends what the shell was about to do too.
             let (exit, news) = match by_ctrl_c {
-                true => ("signal: 2 (SIGINT)", "awsdir: the sign-in to `corp` was cancelled; run: awsdir login read-only"),
-                false => ("exit status: 4", "awsdir: the sign-in to `corp` was denied in the browser; run: awsdir login read-only"),
+                true => {
+                    ("signal: 2 (SIGINT)", "awsdir: the sign-in to `corp` was cancelled; run: awsdir login read-only")
+                }
+                false => (
+                    "exit status: 4",
+                    "awsdir: the sign-in to `corp` was denied in the browser; run: awsdir login read-only",
+                ),
             };
-            assert_eq!(code(&ran), Some(exit), "{}", ran.text());
+            assert_eq!(ran.status.to_string(), exit, "{}", ran.text());
             sandbox.idc.clear_requests();
 
             expect_news(&sandbox, &work, news);
@@ -873,7 +879,9 @@ mod under_a_hook {
         let table = [("profile = read-only\nlogin = never\n", None), ("read-only", Some(("CI", "true")))];
         for (dotfile, variable) in table {
             let mut sandbox = sandbox();
-            variable.into_iter().for_each(|(name, value)| sandbox.set(name, value));
+            if let Some((name, value)) = variable {
+                sandbox.set(name, value);
+            }
             let work = sandbox.allowed_project("work", dotfile);
             expect_news(&sandbox, &work, "awsdir: sign-in to `corp` needed; run: awsdir login read-only");
             assert_eq!(sandbox.at_terminal(&mut refresh(&sandbox, &work)), "", "{dotfile}");
@@ -906,7 +914,7 @@ mod under_a_hook {
         sandbox.idc.unassign("222222222222", "Admin");
         let prod = sandbox.allowed_project("prod", "prod-admin");
         assert_snapshot!(sandbox.at_terminal(&mut refresh(&sandbox, &prod)), @"
-        awsdir: permission set `Admin` in account 222222222222 is not granted to you (No access); run: aws sso list-account-roles --help
+        awsdir: permission set `Admin` in account 222222222222 is not granted to you (No access)
         -- exit status: 4 --
         ");
         sandbox.idc.clear_requests();
