@@ -61,6 +61,10 @@ pub(crate) enum Error {
     #[error("permission set `{role_name}` in account {account_id} is not granted to you{}", because(message))]
     NotGranted { account_id: String, role_name: String, message: String },
 
+    /// Found in the records of another process that tried at the same time.
+    #[error("{why}")]
+    Setback { session: String, refused: bool, why: String },
+
     // 5: service
     #[error("could not reach `{endpoint}`")]
     Unreachable { endpoint: String, cause: String },
@@ -106,7 +110,9 @@ impl Error {
             | Self::NoDotfile { .. }
             | Self::DotfileRefused { .. }
             | Self::NotAllowed { .. } => 3,
-            Self::SignInNeeded { .. }
+            Self::Setback { refused, .. } if !refused => 5,
+            Self::Setback { .. }
+            | Self::SignInNeeded { .. }
             | Self::SignInRefused { .. }
             | Self::SignInTimedOut { .. }
             | Self::NotGranted { .. } => 4,
@@ -143,7 +149,9 @@ impl Error {
             Self::NoProfile | Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
             Self::NoSession { .. } => "awsdir login --session NAME".to_owned(),
             Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
-            Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
+            Self::SignInRefused { session, .. }
+            | Self::SignInTimedOut { session, .. }
+            | Self::Setback { session, refused: true, .. } => login_command(session, None),
             _ => return None,
         })
     }

@@ -3,13 +3,12 @@
 
 use super::gather::{Directory, Standing};
 use crate::cli::Refresh;
-use crate::context::{Context, clock};
+use crate::context::Context;
 use crate::core::decision::{Decision, Goal, Setback};
 use crate::core::dotfile::LoginMode;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
-use crate::store::{aws_cache, generation, setbacks};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         purpose: Purpose { profile: Some(profile.name.clone()), dotfile: Some(directory.path.clone()) },
         force: false,
     };
-    climb(context, &directory, profile, &ladder).inspect_err(|error| remember(context, profile, error))
+    climb(context, &directory, profile, &ladder)
 }
 
 fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder: &Ladder) -> Result<()> {
@@ -62,23 +61,5 @@ fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder:
     match directory.goal() {
         Goal::RoleCredentials { .. } => sso::role_credentials(context, profile, &endpoints, ladder).map(drop),
         Goal::AccessToken => sso::token(context, &profile.session, &endpoints, ladder).map(drop),
-    }
-}
-
-/// Keeps hooks from trying the same again at every prompt. Sign-ins that were turned down are remembered where they
-/// happen; waiting for somebody else is no failure.
-fn remember(context: &Context, profile: &SsoProfile, error: &Error) {
-    let turned_down = matches!(
-        error,
-        Error::SignInRefused { .. } | Error::SignInTimedOut { .. } | Error::Interrupted | Error::Busy { .. }
-    );
-    if !turned_down {
-        let role = aws_cache::role_file_name(profile);
-        let subject = match error {
-            Error::NotGranted { .. } => &role,
-            _ => profile.session.cache_key(),
-        };
-        setbacks::record(context, subject, Setback::RenewalFailed, &error.to_string(), clock());
-        let _ = generation::advance(context);
     }
 }

@@ -13,7 +13,8 @@ use crate::core::profile::{SsoProfile, SsoSession};
 use crate::error::{Error, Result};
 use crate::store::locks::{self, Lock, Subject};
 use crate::store::profiles::Endpoints;
-use crate::store::{aws_cache, generation, setbacks};
+use crate::store::setbacks::{self, Record};
+use crate::store::{aws_cache, generation};
 use std::cell::Cell;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -60,9 +61,12 @@ pub(crate) fn role_credentials(
         return Ok(credentials.clone());
     }
     let ladder = &patient_as_needed(ladder, decision);
+    let setback = setbacks::in_force(context, profile.session.cache_key(), context::clock());
     let climbed = interruptible(async {
         let cache_file = aws_cache::role_file_name(profile);
-        let _lock = lock(context, Subject::Role { cache_file: &cache_file, profile: &profile.name }, ladder).await?;
+        let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
+        let _lock = wait(context, subject, ladder.limits.lock).await?;
+        heed(context, &profile.session, setback.as_ref())?;
         let (now, decision) = look(context, profile, ladder)?;
         match now {
             // Renewed while we waited: as fresh as they get, however short their life.
@@ -76,6 +80,10 @@ pub(crate) fn role_credentials(
         let credentials = Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await?;
         generation::advance(context)?;
         Ok(credentials)
+    })
+    .inspect_err(|error| match error {
+        Error::NotGranted { .. } => remember(context, &aws_cache::role_file_name(profile), error),
+        error => remember(context, profile.session.cache_key(), error),
     });
     match (climbed, in_hand) {
         // Margins are advisory: what is unexpired is used if renewing fails.
@@ -128,7 +136,8 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
     let token = interruptible(async {
         let portal = Aws::new(context, session, endpoints).await?;
         Climb::new(context, session, &portal, ladder).token(None).await
-    })?;
+    })
+    .inspect_err(|error| remember(context, session.cache_key(), error))?;
     if before.as_ref() != Some(&token) {
         generation::advance(context)?;
     }
@@ -149,23 +158,47 @@ pub(crate) fn logout(
         let token = aws_cache::read_token(context, session)?;
         let told = match &token {
             None => Ok(()),
-            Some(token) => {
-                let portal = Aws::new(context, session, endpoints).await?;
-                match tokio::time::timeout(limit, portal.logout(&token.access_token)).await {
-                    // A dead token has no session left to end.
-                    Ok(Ok(()) | Err(Failure::Unauthorized)) => Ok(()),
-                    Ok(Err(failure)) => Err(failure.into_error("Logout")),
-                    Err(_) => Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() }),
-                }
-            }
+            Some(token) => tokio::time::timeout(limit, end(context, session, endpoints, token))
+                .await
+                .unwrap_or(Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() })),
         };
         remove(token.as_ref())?;
         told
     })
 }
 
-async fn lock(context: &Context, subject: Subject<'_>, ladder: &Ladder) -> Result<Lock> {
-    wait(context, subject, ladder.limits.lock).await
+/// Keeps hooks, and whoever waits for us, from trying at once what has just failed. Sign-ins that were turned down are
+/// remembered where they happen.
+fn remember(context: &Context, subject: &str, error: &Error) {
+    let failed = match error {
+        Error::Busy { .. } | Error::Setback { .. } => false,
+        error => error.code() == 5 || matches!(error, Error::NotGranted { .. }),
+    };
+    if failed {
+        setbacks::record(context, subject, Setback::RenewalFailed, &error.to_string(), context::clock());
+    }
+}
+
+async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
+    let portal = Aws::new(context, session, endpoints).await?;
+    match portal.logout(&token.access_token).await {
+        // A dead token has no session left to end.
+        Ok(()) | Err(Failure::Unauthorized) => Ok(()),
+        Err(failure) => Err(failure.into_error("Logout")),
+    }
+}
+
+/// Gives up if what we waited for has failed meanwhile: of any number of waiters none tries in vain again, and nobody
+/// is asked twice who has just said no. `before` is the setback that was in force when the wait began.
+fn heed(context: &Context, session: &SsoSession, before: Option<&Record>) -> Result<()> {
+    match setbacks::in_force(context, session.cache_key(), context::clock()) {
+        Some(record) if before != Some(&record) => Err(Error::Setback {
+            session: session.label().to_owned(),
+            refused: record.kind() == Setback::SignInRefused,
+            why: record.why,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Takes a lock, waiting for at most `limit`; after two seconds says for whom.
@@ -301,7 +334,11 @@ impl<'a, P: Portal> Climb<'a, P> {
             return Ok(token);
         }
         let before = self.cached().await?;
-        let _lock = lock(self.context, Subject::Session(self.session.cache_key()), self.ladder).await?;
+        let key = self.session.cache_key();
+        let setback = setbacks::in_force(self.context, key, context::clock());
+        let _lock = wait(self.context, Subject::Session(key), self.ladder.limits.lock).await?;
+        heed(self.context, self.session, setback.as_ref())?;
+        self.deadline.set(Instant::now() + self.ladder.limits.silent);
         let mut cached = self.cached().await?;
         // Signed in while we waited: that is as good as having done it ourselves, forced or not.
         let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);

@@ -19,7 +19,7 @@ const REFUSED: i64 = 600;
 const FIRST_RETRY: i64 = 30;
 
 /// A remembered setback.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     refused: bool,
     /// Epoch seconds until which no hook tries again.
