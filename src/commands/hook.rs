@@ -7,7 +7,7 @@ use crate::cli::Hook;
 use crate::context::{Context, eprint_line};
 use crate::core::decision::{Blocked, Decision};
 use crate::core::dotfile::{CredentialsMode, LoginMode};
-use crate::core::environment::{self, Assignment, MANAGED, Mark, Role};
+use crate::core::environment::{self, Assignment, Mark, Role};
 use crate::core::profile::{Profile, SsoProfile};
 use crate::core::segment::{Segment, State};
 use crate::core::timestamp::Timestamp;
@@ -56,7 +56,11 @@ impl Answer {
 
 pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
     let mark = Mark::in_force(context.uid, |name| context.var_os(name));
-    let inherited = mark.as_ref().map(|mark| mark.inherited(|name| context.var_os(name))).unwrap_or_default();
+    let mut inherited = mark.as_ref().map(|mark| mark.inherited(|name| context.var_os(name))).unwrap_or_default();
+    // True or not, a mark is never the person's own value.
+    if context.var_os("AWSDIR").is_some() && !inherited.contains(&"AWSDIR") {
+        inherited.push("AWSDIR");
+    }
     let mut answer = match mark.as_ref().filter(|mark| mark.dotfile.is_none()) {
         Some(mark) => child_of_exec(context, mark),
         None => match gather::dotfile_path(context) {
@@ -66,7 +70,7 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
         },
     };
     if answer.status != STAND_DOWN {
-        drop_inherited(context, &inherited, &mut answer);
+        drop_inherited(&inherited, &mut answer);
     }
     let watched = [answer.watched_config.as_deref(), answer.watched_token.as_deref()];
     let watched: Vec<&Path> = watched.into_iter().flatten().collect();
@@ -166,13 +170,10 @@ fn assignments(
     environment::activate(role, directory.mode(), directory.path.as_os_str())
 }
 
-/// Variables that an awsdir shell above us has set, and a mark that is not true, have no business here unless the
-/// answer sets them anew.
-fn drop_inherited(context: &Context, inherited: &[&'static str], answer: &mut Answer) {
-    let untrue_mark = context.var_os("AWSDIR").map(|_| "AWSDIR");
-    for name in MANAGED {
-        let ours = inherited.contains(&name) || untrue_mark == Some(name);
-        if ours && answer.assignments.iter().all(|assignment| assignment.name != name) {
+/// What an awsdir shell above us has set has no business here unless the answer sets it anew.
+fn drop_inherited(inherited: &[&'static str], answer: &mut Answer) {
+    for name in inherited.iter().copied() {
+        if answer.assignments.iter().all(|assignment| assignment.name != name) {
             answer.assignments.push(Assignment { name, value: None });
         }
     }
