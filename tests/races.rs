@@ -1,6 +1,6 @@
 //! Many processes at once: one of them acts, all of them have what came of it.
 
-use crate::identity_center::{BrowserBehaviour, Fault, Operation};
+use crate::identity_center::{BrowserBehaviour, Consent, Fault, Operation};
 use crate::sandbox::{ROLE_FILE, Sandbox, eventually, from_now};
 use crate::sign_in::{get, location, sandbox};
 use crate::terminal::{LIMIT, Terminal};
@@ -122,6 +122,25 @@ fn a_stopped_holder_is_named_and_everybody_goes_on_with_it() {
 /// Opens a page as the person would.
 fn visit(url: &str) {
     get(&location(&get(url)));
+}
+
+#[test]
+fn a_sign_in_that_is_refused_is_refused_for_all_who_waited_for_it() {
+    let (sandbox, holder) = with_a_holder();
+    sandbox.idc.settings(|settings| settings.consent = Consent::Deny);
+    let mut waiters: Vec<_> =
+        ["read-only", "read-only", "prod-admin"].map(|profile| start_export(&sandbox, profile)).into();
+    for waiter in &mut waiters {
+        waiter.wait_for("awsdir: waiting for the ");
+    }
+    visit(&sandbox.idc.browser_opens()[0]);
+    waiters.push(holder);
+    for terminal in waiters {
+        let ran = terminal.wait();
+        assert_eq!(ran.status.code(), Some(4), "{}", ran.text());
+        assert!(ran.text().contains("the sign-in to `corp` was denied in the browser"), "{}", ran.text());
+    }
+    assert_eq!(sandbox.idc.browser_opens().len(), 1);
 }
 
 #[test]

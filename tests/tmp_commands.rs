@@ -5,5 +5,7 @@ mod terminal;
 
 mod commands;
 mod exec;
+mod hook;
 mod layering;
+mod status;
 mod trust;

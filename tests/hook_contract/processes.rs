@@ -1,0 +1,68 @@
+//! No process is started where nothing changed, and one where something did.
+
+use super::{Session, Shell, Start, available, in_each_shell, world};
+
+in_each_shell! {
+    a_prompt_where_nothing_changed_starts_no_process,
+    nor_does_leaving,
+    entering_starts_one,
+}
+
+/// What the processes were, if any.
+fn open<'a>(shell: Shell, world: &'a crate::sandbox::Sandbox) -> Option<Session<'a>> {
+    available("strace").then(|| Start::traced(shell, world).open())
+}
+
+fn expect_none(session: &mut Session<'_>, place: &str) {
+    let started = session.processes();
+    assert!(started.is_empty(), "{place}:\n{}", started.join("\n"));
+}
+
+fn a_prompt_where_nothing_changed_starts_no_process(shell: Shell) {
+    let world = world();
+    world.project("blocked/sub", "prod-admin\n");
+    world.allowed_project("gone", "gone\n");
+    let Some(mut session) = open(shell, &world) else { return };
+    // By segment: what every place shows also depends on time, which is told without a process.
+    for (enter, within, segment) in [
+        ("cd ~/none", "cd sub", ""),
+        ("cd ~/app", "cd sub/deep", "read-only 1h00m"),
+        ("cd ~/prod", "cd .", "prod-admin! 1h00m"),
+        ("cd ~/blocked/sub", "cd .", "prod-admin! not allowed"),
+        ("cd ~/gone", "cd .", ""),
+        ("cd ~/app; export AWS_PROFILE=mine", "cd sub", ""),
+    ] {
+        session.run(enter);
+        session.run(":");
+        session.processes();
+        session.terminal.send("\r\r\r");
+        session.quietly([":", within, ":", "true", ":", "cd .", ":"]);
+        expect_none(&mut session, enter);
+        assert_eq!(session.segment, segment, "{enter}");
+    }
+}
+
+fn nor_does_leaving(shell: Shell) {
+    let world = world();
+    let Some(mut session) = open(shell, &world) else { return };
+    session.quietly(["cd app"]);
+    assert_eq!(session.profile(), "read-only");
+    session.processes();
+    session.quietly(["cd /", ":"]);
+    expect_none(&mut session, "leaving");
+    assert_eq!(session.aws(), "");
+}
+
+fn entering_starts_one(shell: Shell) {
+    let world = world();
+    let Some(mut session) = open(shell, &world) else { return };
+    for line in ["cd app", "cd ../prod"] {
+        session.processes();
+        session.quietly([line]);
+        let started = session.processes();
+        let run: Vec<_> = started.iter().filter(|line| line.contains("execve(")).collect();
+        assert!(run.len() == 1 && run[0].contains(&format!("awsdir\", \"hook\", \"{}\"", shell.name())), "{started:?}");
+        let forked = started.len() - run.len();
+        assert_eq!(forked, 1, "{started:?}");
+    }
+}
