@@ -10,7 +10,6 @@ use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use std::process::ExitCode;
-use std::time::Duration;
 
 pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
     if arguments.detached {
@@ -42,9 +41,8 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         Decision::Renew | Decision::SignIn => person && standing.situation.setback != Some(Setback::SignInRefused),
         Decision::Use | Decision::Blocked(_) => return Ok(()),
     };
-    let limits = if detached { Limits { lock: Duration::ZERO, ..Limits::COMMAND } } else { Limits::HOOK };
     let ladder = Ladder {
-        limits,
+        limits: if detached { Limits::DETACHED } else { Limits::HOOK },
         min_ttl: 0,
         sign_in: may_sign_in.then(|| How {
             ask: directory.login() == LoginMode::Ask,

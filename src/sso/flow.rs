@@ -11,7 +11,7 @@ use crate::core::credentials::{RoleCredentials, Secret, Token};
 use crate::core::decision::{Decision, Goal, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
 use crate::core::profile::{SsoProfile, SsoSession};
 use crate::error::{Error, Result};
-use crate::store::locks::{self, Lock, Subject};
+use crate::store::locks::{self, Holder, Lock, Subject};
 use crate::store::profiles::Endpoints;
 use crate::store::setbacks::{self, Record};
 use crate::store::{aws_cache, generation};
@@ -22,17 +22,24 @@ use tokio::time::Instant;
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// All requests of a renewal together.
+    /// All requests of a renewal together, and waiting for another process that renews.
     pub(crate) silent: Duration,
-    /// Waiting for another process that renews or signs in.
-    pub(crate) lock: Duration,
+    /// The same where what is in hand would do.
+    pub(crate) hurried: Duration,
+    /// Waiting for another process in which a person is signing in.
+    pub(crate) sign_in: Duration,
 }
 
 impl Limits {
     /// A prompt is waiting.
-    pub(crate) const HOOK: Self = Self { silent: Duration::from_secs(5), lock: Duration::from_secs(30) };
+    pub(crate) const HOOK: Self =
+        Self { silent: Duration::from_secs(5), hurried: Duration::from_secs(5), sign_in: Duration::from_secs(30) };
     /// Somebody runs a command.
-    pub(crate) const COMMAND: Self = Self { silent: Duration::from_secs(30), lock: Duration::from_secs(330) };
+    pub(crate) const COMMAND: Self =
+        Self { silent: Duration::from_secs(30), hurried: Duration::from_secs(5), sign_in: Duration::from_secs(330) };
+    /// Nobody is waiting; who else is at it does the work.
+    pub(crate) const DETACHED: Self =
+        Self { silent: Duration::from_secs(30), hurried: Duration::from_secs(30), sign_in: Duration::ZERO };
 }
 
 /// What a caller wants and allows.
@@ -65,7 +72,7 @@ pub(crate) fn role_credentials(
     let climbed = interruptible(async {
         let cache_file = aws_cache::role_file_name(profile);
         let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
-        let _lock = wait(context, subject, ladder.limits.lock).await?;
+        let _lock = wait(context, subject, &profile.session, ladder.limits).await?;
         heed(context, &profile.session, setback.as_ref())?;
         let (now, decision) = look(context, profile, ladder)?;
         match now {
@@ -113,12 +120,10 @@ fn look(context: &Context, profile: &SsoProfile, ladder: &Ladder) -> Result<(Opt
 
 /// Where what is in hand would do, nobody waits long for better, and nobody is asked to sign in for it.
 fn patient_as_needed(ladder: &Ladder, decision: Decision) -> Ladder {
+    let hurried = ladder.limits.hurried;
     match decision {
         Decision::UseAndRenew => Ladder {
-            limits: Limits {
-                silent: ladder.limits.silent.min(Limits::HOOK.silent),
-                lock: ladder.limits.lock.min(Limits::HOOK.silent),
-            },
+            limits: Limits { silent: hurried, sign_in: ladder.limits.sign_in.min(hurried), ..ladder.limits },
             sign_in: None,
             ..ladder.clone()
         },
@@ -152,15 +157,15 @@ pub(crate) fn logout(
     endpoints: &Endpoints,
     remove: impl FnOnce(Option<&Token>) -> Result<()>,
 ) -> Result<()> {
-    let limit = Limits::COMMAND.silent;
+    let limits = Limits::COMMAND;
     interruptible(async {
-        let _lock = wait(context, Subject::Session(session.cache_key()), limit).await?;
+        let _lock = wait(context, Subject::Session(session.cache_key()), session, limits).await?;
         let token = aws_cache::read_token(context, session)?;
         let told = match &token {
             None => Ok(()),
-            Some(token) => tokio::time::timeout(limit, end(context, session, endpoints, token))
+            Some(token) => tokio::time::timeout(limits.silent, end(context, session, endpoints, token))
                 .await
-                .unwrap_or(Err(Error::TooSlow { operation: "Logout", seconds: limit.as_secs() })),
+                .unwrap_or(Err(Error::TooSlow { operation: "Logout", seconds: limits.silent.as_secs() })),
         };
         remove(token.as_ref())?;
         told
@@ -201,8 +206,8 @@ fn heed(context: &Context, session: &SsoSession, before: Option<&Record>) -> Res
     }
 }
 
-/// Takes a lock, waiting for at most `limit`; after two seconds says for whom.
-async fn wait(context: &Context, subject: Subject<'_>, limit: Duration) -> Result<Lock> {
+/// Takes a lock, waiting as long as `limits` has it; after two seconds says for whom.
+async fn wait(context: &Context, subject: Subject<'_>, session: &SsoSession, limits: Limits) -> Result<Lock> {
     /// How long a wait is nobody's concern.
     const PATIENCE: Duration = Duration::from_secs(2);
     let (sender, mut receiver) = tokio::sync::oneshot::channel();
@@ -210,16 +215,19 @@ async fn wait(context: &Context, subject: Subject<'_>, limit: Duration) -> Resul
     if let Some(lock) = taken {
         return Ok(lock);
     }
-    let mut outcome = tokio::time::timeout(limit.min(PATIENCE), &mut receiver).await;
-    if outcome.is_err() && limit > PATIENCE {
-        let (pid, since) = locks::holder(context, subject);
+    let mut outcome = tokio::time::timeout(limits.sign_in.min(PATIENCE), &mut receiver).await;
+    if outcome.is_err() && limits.sign_in > PATIENCE {
+        let Holder { pid, since, .. } = locks::holder(context, subject);
         context.say(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
+        // A person takes longer than a request, and is worth waiting for.
+        let person = locks::holder(context, Subject::Session(session.cache_key())).signing_in;
+        let limit = if person { limits.sign_in } else { limits.silent };
         outcome = tokio::time::timeout(limit.saturating_sub(PATIENCE), receiver).await;
     }
     if let Ok(Ok(lock)) = outcome {
         return lock;
     }
-    let (pid, since) = locks::holder(context, subject);
+    let Holder { pid, since, .. } = locks::holder(context, subject);
     Err(Error::Busy { what: subject.in_words(), pid, since })
 }
 
@@ -336,7 +344,7 @@ impl<'a, P: Portal> Climb<'a, P> {
         let before = self.cached().await?;
         let key = self.session.cache_key();
         let setback = setbacks::in_force(self.context, key, context::clock());
-        let _lock = wait(self.context, Subject::Session(key), self.ladder.limits.lock).await?;
+        let mut lock = wait(self.context, Subject::Session(key), self.session, self.ladder.limits).await?;
         heed(self.context, self.session, setback.as_ref())?;
         self.deadline.set(Instant::now() + self.ladder.limits.silent);
         let mut cached = self.cached().await?;
@@ -358,7 +366,7 @@ impl<'a, P: Portal> Climb<'a, P> {
         if let Some(token) = usable.filter(|_| !self.ladder.force) {
             return Ok(token);
         }
-        self.sign_in(rejected.is_some()).await
+        self.sign_in(rejected.is_some(), &mut lock).await
     }
 
     /// The token in the cache. Other tools write the file in place, so it may be caught half-written; a second look
@@ -417,8 +425,8 @@ impl<'a, P: Portal> Climb<'a, P> {
         }
     }
 
-    /// Has the person sign in, once. The session's lock is held.
-    async fn sign_in(&self, rejected: bool) -> Result<Token> {
+    /// Has the person sign in, once, under the session's lock.
+    async fn sign_in(&self, rejected: bool, lock: &mut Lock) -> Result<Token> {
         let key = self.session.cache_key();
         if rejected {
             self.drop_token().await?;
@@ -435,6 +443,7 @@ impl<'a, P: Portal> Climb<'a, P> {
             }
         };
         self.signed_in.set(true);
+        lock.note_sign_in();
         let outcome = sign_in(self.context, self.portal, self.session, how, &self.ladder.purpose).await;
         self.deadline.set(Instant::now() + self.ladder.limits.silent);
         match outcome {
@@ -474,13 +483,13 @@ impl<'a, P: Portal> Climb<'a, P> {
     }
 }
 
-/// How long to wait before the same request: what the service says, else full jitter over a doubling span.
+/// How long to wait before the same request: what the service says, and full jitter over a doubling span.
 fn pause(failure: &Failure, attempt: u32) -> Duration {
-    if let Failure::Throttled { retry_after: Some(wait) } = failure {
-        return *wait;
-    }
-    let span = 250u64 << attempt;
+    let asked = match failure {
+        Failure::Throttled { retry_after: Some(wait) } => *wait,
+        _ => Duration::from_millis(50),
+    };
     let mut random = [0; 8];
     let _ = getrandom::fill(&mut random);
-    Duration::from_millis(50 + u64::from_le_bytes(random) % span)
+    asked + Duration::from_millis(u64::from_le_bytes(random) % (250 << attempt))
 }

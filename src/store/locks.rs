@@ -15,7 +15,10 @@ use std::path::PathBuf;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(File);
+
+/// The word in a lock file after the holder's process number and time.
+const SIGN_IN: &str = "sign-in";
 
 /// What is locked.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +72,22 @@ pub(crate) fn acquire(
     }
 }
 
-/// Who holds the lock, and since when.
-pub(crate) fn holder(context: &Context, subject: Subject<'_>) -> (u32, Timestamp) {
+/// Who holds a lock, or held it last.
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    pub(crate) since: Timestamp,
+    /// A person is signing in there.
+    pub(crate) signing_in: bool,
+}
+
+pub(crate) fn holder(context: &Context, subject: Subject<'_>) -> Holder {
     let note = path(context, subject).ok().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
     let mut words = note.split_whitespace();
-    let pid = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-    let since = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-    (pid, Timestamp::from_epoch(since))
+    Holder {
+        pid: words.next().and_then(|word| word.parse().ok()).unwrap_or_default(),
+        since: Timestamp::from_epoch(words.next().and_then(|word| word.parse().ok()).unwrap_or_default()),
+        signing_in: words.next() == Some(SIGN_IN),
+    }
 }
 
 fn path(context: &Context, subject: Subject<'_>) -> Result<PathBuf> {
@@ -87,4 +99,11 @@ fn held(mut file: File) -> Lock {
     let note = format!("{} {}\n", std::process::id(), context::clock().epoch());
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
     Lock(file)
+}
+
+impl Lock {
+    /// Notes that a person is signing in.
+    pub(crate) fn note_sign_in(&mut self) {
+        let _ = self.0.write_all(SIGN_IN.as_bytes());
+    }
 }
