@@ -930,11 +930,11 @@ fn init_prints_where_things_are_and_then_the_hook_verbatim() {
     }
     let text = String::from_utf8(sandbox.awsdir(["init", "bash", "--no-cd"]).output().unwrap().stdout).unwrap();
     shown += &sandbox.steady(text.strip_suffix(shells[0].1).unwrap());
-    insta::assert_snapshot!(shown, @"
+    insta::assert_snapshot!(shown, @r"
     __awsdir_bin='[AWSDIR]'
     __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
-    typeset -g __awsdir_bin='[AWSDIR]'
-    typeset -g __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
+    \typeset -g __awsdir_bin='[AWSDIR]'
+    \typeset -g __awsdir_generation_file='[HOME]/.local/state/awsdir/generation'
     set -g __awsdir_bin '[AWSDIR]'
     set -g __awsdir_generation_file '[HOME]/.local/state/awsdir/generation'
     set -g __awsdir_clock_file '[HOME]/.local/state/awsdir/epoch'
@@ -957,7 +957,7 @@ fn init_quotes_what_it_prints() {
     assert_eq!(second_line("bash"), r"__awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'");
     assert_eq!(
         second_line("zsh"),
-        r"typeset -g __awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'"
+        r"\typeset -g __awsdir_generation_file=$'/x \'$(touch y)\'\\\012`z`/awsdir/generation'"
     );
     assert_eq!(
         second_line("fish"),

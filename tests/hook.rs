@@ -36,12 +36,12 @@ fn neutral(sandbox: &Sandbox, stdout: &[u8]) -> String {
         let assignment = |rest: &str| rest.replacen("__awsdir_", "", 1).replacen(' ', "=", fish);
         if let Some(name) = strip(["\\unset ", "set -e -g "]) {
             let _ = write!(unset, " {name}");
-        } else if let Some(rest) = strip(["typeset -gx ", "set -gx "]) {
+        } else if let Some(rest) = strip(["\\typeset -gx ", "set -gx "]) {
             let _ = writeln!(exported, "export {}", assignment(rest));
         } else if let Some((rest, _)) = line.split_once("; \\export ") {
             let _ = writeln!(exported, "export {rest}");
         } else {
-            match assignment(strip(["typeset -g ", "set -g "]).unwrap_or(line)) {
+            match assignment(strip(["\\typeset -g ", "set -g "]).unwrap_or(line)) {
                 empty if empty.ends_with("=''") => {}
                 said if said.starts_with("said=") => variables += "said='[ID]'\n",
                 variable => variables.extend([variable.as_str(), "\n"]),
@@ -89,17 +89,17 @@ fn the_hook_speaks_each_shells_language() {
     : awsdir-end
     ");
     insta::assert_snapshot!(said(&sandbox, "app", &["hook", "zsh"]), @r"
-    typeset -g __awsdir_status='active'
-    typeset -g __awsdir_next=''
-    typeset -g __awsdir_deadline='[EPOCH]'
-    typeset -g __awsdir_generation='[ID]'
-    typeset -g __awsdir_watch_config='[HOME]/.aws/config'
-    typeset -g __awsdir_watch_token=''
-    typeset -g __awsdir_segment_head='read-only '
-    typeset -g __awsdir_segment_tail=''
-    typeset -g __awsdir_expires='[EPOCH]'
-    typeset -g __awsdir_said=''
-    typeset -g __awsdir_inherited=''
+    \typeset -g __awsdir_status='active'
+    \typeset -g __awsdir_next=''
+    \typeset -g __awsdir_deadline='[EPOCH]'
+    \typeset -g __awsdir_generation='[ID]'
+    \typeset -g __awsdir_watch_config='[HOME]/.aws/config'
+    \typeset -g __awsdir_watch_token=''
+    \typeset -g __awsdir_segment_head='read-only '
+    \typeset -g __awsdir_segment_tail=''
+    \typeset -g __awsdir_expires='[EPOCH]'
+    \typeset -g __awsdir_said=''
+    \typeset -g __awsdir_inherited=''
     \unset AWS_SSO_PROFILE
     \unset AWS_DEFAULT_PROFILE
     \unset AWS_SECURITY_TOKEN
@@ -108,14 +108,14 @@ fn the_hook_speaks_each_shells_language() {
     \unset AWSU_PROFILE
     \unset AWSUME_EXPIRATION
     \unset AWS_SESSION_EXPIRATION
-    typeset -gx AWS_PROFILE='read-only'
-    typeset -gx AWS_REGION='eu-west-1'
-    typeset -gx AWS_DEFAULT_REGION='eu-west-1'
-    typeset -gx AWS_ACCESS_KEY_ID='ASIAPLANTED'
-    typeset -gx AWS_SECRET_ACCESS_KEY='planted+secret'
-    typeset -gx AWS_SESSION_TOKEN='planted/token=='
-    typeset -gx AWS_CREDENTIAL_EXPIRATION='[TIME]'
-    typeset -gx AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
+    \typeset -gx AWS_PROFILE='read-only'
+    \typeset -gx AWS_REGION='eu-west-1'
+    \typeset -gx AWS_DEFAULT_REGION='eu-west-1'
+    \typeset -gx AWS_ACCESS_KEY_ID='ASIAPLANTED'
+    \typeset -gx AWS_SECRET_ACCESS_KEY='planted+secret'
+    \typeset -gx AWS_SESSION_TOKEN='planted/token=='
+    \typeset -gx AWS_CREDENTIAL_EXPIRATION='[TIME]'
+    \typeset -gx AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     : awsdir-end
     ");
     insta::assert_snapshot!(said(&sandbox, "app", &["hook", "fish"]), @"

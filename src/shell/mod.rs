@@ -49,13 +49,13 @@ impl Script {
         let value = self.quoted(value.as_ref());
         let _ = match self.shell {
             Shell::Bash => writeln!(self.text, "{name}={value}"),
-            Shell::Zsh => writeln!(self.text, "typeset -g {name}={value}"),
+            Shell::Zsh => writeln!(self.text, "\\typeset -g {name}={value}"),
             Shell::Fish => writeln!(self.text, "set -g {name} {value}"),
         };
     }
 
     /// Changes the environment. Two statements in bash, because `set -k` would take `export A=b` for a command with
-    /// an environment of its own.
+    /// an environment of its own. A backslash keeps aliases of the person's out.
     pub(crate) fn assign(&mut self, assignment: &Assignment) {
         let name = assignment.name;
         let _ = match &assignment.value {
@@ -63,7 +63,7 @@ impl Script {
                 let value = self.quoted(value);
                 match self.shell {
                     Shell::Bash => writeln!(self.text, "{name}={value}; \\export {name}"),
-                    Shell::Zsh => writeln!(self.text, "typeset -gx {name}={value}"),
+                    Shell::Zsh => writeln!(self.text, "\\typeset -gx {name}={value}"),
                     Shell::Fish => writeln!(self.text, "set -gx {name} {value}"),
                 }
             }

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_byte_arrives_in_zsh() {
-        round_trip(ZSH, posix, "typeset -gx NAME=VALUE", &trouble());
+        round_trip(ZSH, posix, "\\typeset -gx NAME=VALUE", &trouble());
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_arrive(values in proptest::collection::vec(proptest::collection::vec(1u8..=255, 0..60), 1..40)) {
             round_trip(BASH, posix, "NAME=VALUE; \\export NAME", &values);
-            round_trip(ZSH, posix, "typeset -gx NAME=VALUE", &values);
+            round_trip(ZSH, posix, "\\typeset -gx NAME=VALUE", &values);
             round_trip(FISH, fish, "set -gx NAME VALUE", &values);
         }
     }

@@ -55,6 +55,20 @@ fn nothing_is_ever_on_stdout(shell: Shell) {
         assert_eq!(world.read("stdout"), "", "{place}");
     }
     if shell != Fish {
+        // The whole life of a shell, with news, an error and a sign-in; fish writes its prompts there.
+        let mut session = Start::new(shell, &world).with_stdout_caught().open();
+        session.run("rm -r ~/.aws/cli");
+        for line in
+            ["cd app", ":", "cd ../blocked", "cd ../prod", "export AWS_PROFILE=mine", "cd ~", "pushd app", "exit"]
+        {
+            session.terminal.send(format!("{line}\r"));
+        }
+        let ran = session.terminal.wait();
+        assert!(ran.text().contains("/authorize?"), "{}", ran.text());
+        // Debian's zsh switches the keypad there.
+        assert_eq!(super::text(&String::from_utf8_lossy(&ran.stdout)), "~/app ~\n", "what `pushd` shows");
+
+        let mut session = Session::open(shell, &world);
         let shown =
             session.run("echo $(cd ~/app && pwd) $(cd ~/blocked && pwd) $(cd ~/none; pushd ~/prod >/dev/null; pwd)");
         assert_eq!(shown, "[HOME]/app [HOME]/blocked [HOME]/prod");

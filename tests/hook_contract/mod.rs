@@ -3,21 +3,25 @@
 
 mod by_hand;
 mod directories;
+mod dotfiles;
+mod lint;
 mod manners;
 mod nested;
 mod processes;
 mod signing_in;
 mod surroundings;
+mod time;
 mod troubles;
+mod values;
 
-use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, available, from_now};
+use crate::sandbox::{ROLE_FILE, Sandbox, available, from_now};
 use crate::terminal::Terminal;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shell {
@@ -59,7 +63,7 @@ impl Shell {
             Bash => "PS0='⟨' PS1='⟩$?|${AWSDIR_SEGMENT}⟩ '\n",
             Zsh => {
                 "setopt prompt_subst no_prompt_cr no_prompt_sp\n\
-                 preexec() { print -n ⟨ }\n\
+                 preexec() { \\print -n ⟨ >/dev/tty; }\n\
                  PROMPT='⟩%?|${AWSDIR_SEGMENT}⟩ '\n"
             }
             Fish => {
@@ -155,7 +159,7 @@ AWSDIR";
 /// A sandbox with fresh role credentials for two projects, `app` (read-only) and `prod` (prod-admin), both allowed.
 fn world() -> Sandbox {
     let sandbox = Sandbox::new();
-    plant(&sandbox, 3600 + 30);
+    plant(&sandbox, 3600 + 59);
     sandbox.write(".config/awsdir/config", "[prompt]\ndanger = *prod*\n");
     sandbox.allowed_project("app", "read-only\n");
     sandbox.allowed_project("prod", "profile = prod-admin\nregion = us-west-2\n");
@@ -201,24 +205,32 @@ struct Start<'a> {
     before: String,
     after: String,
     command: Command,
+    own_stdout: bool,
 }
 
 impl<'a> Start<'a> {
     fn new(shell: Shell, sandbox: &'a Sandbox) -> Self {
         let mut command = sandbox.command(shell.name());
         command.env("PATH", path_with_binaries()).env("fish_features", "no-query-term");
-        Self { shell, sandbox, before: String::new(), after: String::new(), command }
+        Self { shell, sandbox, before: String::new(), after: String::new(), command, own_stdout: false }
     }
 
     /// With the starts of all its processes written to [`TRACE`].
     fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
-        let Self { before, after, command: untraced, .. } = Self::new(shell, sandbox);
+        let untraced = Self::new(shell, sandbox);
         let mut command = sandbox.command("strace");
         let options =
             ["-f", "-qq", "-s", "256", "-e", "trace=fork,vfork,clone,clone3,execve", "-e", "signal=none", "-o"];
         command.args(options).arg(sandbox.path(TRACE)).arg(shell.name());
-        command.envs(untraced.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Self { shell, sandbox, before, after, command }
+        command.envs(untraced.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self { command, ..untraced }
+    }
+
+    /// With stdout caught; what the shell itself has to show goes to the terminal all the same.
+    fn with_stdout_caught(mut self) -> Self {
+        self.command.arg("-i").stdout(Stdio::piped());
+        self.own_stdout = true;
+        self
     }
 
     fn before(mut self, lines: &str) -> Self {
@@ -259,7 +271,8 @@ impl<'a> Start<'a> {
     /// The same; also what was shown before the first prompt.
     fn open_and_see(mut self) -> (Session<'a>, String) {
         self.install();
-        let terminal = Terminal::spawn(&mut self.command);
+        let start = if self.own_stdout { Terminal::spawn_with_own_stdout } else { Terminal::spawn };
+        let terminal = start(&mut self.command);
         let Self { shell, sandbox, .. } = self;
         let mut session =
             Session { shell, sandbox, terminal, status: String::new(), segment: String::new(), traced: 0 };
@@ -289,8 +302,8 @@ impl<'a> Session<'a> {
         let shown = self.terminal.wait_for("⟩");
         let prompt = self.terminal.wait_for("⟩");
         let (status, segment) = prompt.trim_end_matches('⟩').split_once('|').unwrap_or_else(|| panic!("{prompt}"));
-        self.status = status.to_owned();
-        self.segment = segment.to_owned();
+        status.clone_into(&mut self.status);
+        segment.clone_into(&mut self.segment);
         self.sandbox.plain(text(shown.trim_end_matches('⟩')).trim_end_matches('\n'))
     }
 

@@ -2,6 +2,7 @@
 
 use super::{APP, Bash, Fish, PROD, Session, Shell, Start, Zsh, in_each_shell, world};
 use crate::sandbox::Sandbox;
+use std::ffi::OsStr;
 
 in_each_shell! {
     a_nested_shell_takes_what_it_inherits_as_ours,
@@ -74,12 +75,26 @@ fn a_shell_started_elsewhere_drops_what_it_inherits(shell: Shell) {
 fn what_does_not_match_its_mark_is_the_users(shell: Shell) {
     let world = world();
     let mut session = Session::open(shell, &world);
-    session.quietly(["cd app", &format!("env --chdir=/ AWS_PROFILE=theirs {}", shell.name())]);
-    assert_eq!(session.aws(), APP.replace("read-only", "theirs").replace("\nAWSDIR", ""));
-    session.quietly(["cd ~/prod"]);
-    assert_eq!(session.aws(), PROD);
-    session.quietly(["cd /"]);
-    assert_eq!(session.aws(), APP.replace("read-only", "theirs").replace("\nAWSDIR", ""));
+    session.quietly(["cd app"]);
+    let mark = session.environment()[OsStr::new("AWSDIR")].clone().into_string().unwrap();
+    let (version, rest) = mark.split_once(' ').unwrap();
+    let of_another_user = format!("AWSDIR='{version} 4242 {}'", rest.split_once(' ').unwrap().1);
+    let of_another_version = format!("AWSDIR='99 {rest}'");
+    for (change, theirs) in [
+        ("AWS_PROFILE=theirs", APP.replace("read-only", "theirs")),
+        ("AWS_SESSION_TOKEN=theirs", APP.replace("planted/token==", "theirs")),
+        (&of_another_user, APP.to_owned()),
+        (&of_another_version, APP.to_owned()),
+    ] {
+        let theirs = theirs.replace("\nAWSDIR", "");
+        session.quietly([&format!("env --chdir=/ {change} {}", shell.name())]);
+        assert_eq!(session.aws(), theirs, "{change}");
+        session.quietly(["cd ~/prod"]);
+        assert_eq!(session.aws(), PROD, "{change}");
+        session.quietly(["cd /"]);
+        assert_eq!(session.aws(), theirs, "{change}");
+        session.run("exit");
+    }
 }
 
 fn a_child_of_with_aws_stands_down(shell: Shell) {

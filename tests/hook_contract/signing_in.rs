@@ -1,6 +1,6 @@
 //! A stale session at a terminal: one sign-in, in the foreground, where Ctrl-C works as usual.
 
-use super::{Fish, Session, Shell, in_each_shell};
+use super::{Fish, Session, Shell, Start, in_each_shell};
 use crate::identity_center::{BrowserBehaviour, Consent};
 use crate::sandbox::{Sandbox, eventually};
 
@@ -11,6 +11,7 @@ in_each_shell! {
     where_the_dotfile_says_never_it_says_what_to_run,
     of_two_shells_one_signs_in,
     subshells_and_scripts_never_sign_in,
+    nor_does_a_shell_that_a_machine_runs,
 }
 
 fn world() -> Sandbox {
@@ -130,4 +131,15 @@ fn subshells_and_scripts_never_sign_in(shell: Shell) {
     }
     session.quietly([&format!("{} -c 'cd ~/app'", shell.name())]);
     assert_eq!(world.idc.requests().len(), 0);
+}
+
+fn nor_does_a_shell_that_a_machine_runs(shell: Shell) {
+    for (name, value) in [("CI", "true"), ("TERM", "dumb"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
+        let world = world();
+        let mut session = Start::new(shell, &world).env(name, value).open();
+        let said = session.run("cd app");
+        assert_eq!(said, "awsdir: sign-in to `corp` needed; run: awsdir login read-only", "{name}");
+        assert_eq!(session.aws(), WITHOUT_CREDENTIALS);
+        assert_eq!(world.idc.requests().len(), 0, "{name}");
+    }
 }

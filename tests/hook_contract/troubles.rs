@@ -2,6 +2,8 @@
 
 use super::{APP, Bash, Fish, PROD, Session, Shell, Start, in_each_shell, world};
 use crate::sandbox::{Sandbox, eventually};
+use rustix::fs::{Mode, OFlags};
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +11,8 @@ in_each_shell! {
     a_missing_binary_is_silent,
     an_answer_that_is_not_whole_is_not_evaluated,
     ctrl_c_during_the_question_leaves_no_mix,
+    ctrl_c_in_the_middle_of_an_answer_leaves_no_mix,
+    a_binary_and_a_state_at_odd_paths,
     readonly_variables_are_left_and_named_once,
     a_directory_that_is_gone,
 }
@@ -79,29 +83,35 @@ fn an_answer_that_is_not_whole_is_not_evaluated(shell: Shell) {
     assert_eq!(session.aws(), APP);
 }
 
-/// A binary that says it was asked, and answers only when somebody writes to a fifo.
-fn slow(session: &mut Session<'_>, world: &Sandbox) {
+/// A binary that never answers.
+fn hang(session: &mut Session<'_>, world: &Sandbox) {
     session.quietly(["mkfifo ~/fifo"]);
-    stand_in(session, &format!("echo x >> ~/asked; read -r go < ~/fifo; exec {} \"$@\"", env!("CARGO_BIN_EXE_awsdir")));
     world.write("asked", "");
+    stand_in(session, "echo asked >> ~/asked; exec cat ~/fifo");
 }
 
 fn ctrl_c_during_the_question_leaves_no_mix(shell: Shell) {
     let world = world();
     let mut session = Session::open(shell, &world);
     session.quietly(["cd app"]);
-    slow(&mut session, &world);
-    let asked = |times: usize| eventually("the question", || world.read("asked").lines().count() >= times);
+    hang(&mut session, &world);
+    let mut writers = Vec::new();
+    let mut interrupted = |session: &mut Session<'_>, times: usize| {
+        eventually("the question", || world.read("asked").lines().count() == times);
+        // A fifo can be opened for writing at once when somebody reads it: from here on Ctrl-C meets only that program.
+        let open = || rustix::fs::open(world.path("fifo"), OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
+        let writer = RefCell::new(None);
+        eventually("a reader", || {
+            *writer.borrow_mut() = open().ok();
+            writer.borrow().is_some()
+        });
+        writers.push(writer);
+        session.terminal.send("\x03");
+    };
     session.begin("cd ../prod");
-    asked(1);
-    session.terminal.send("\x03");
-    // It is asked once more: by bash for the prompt that comes at once, by the others for the one after it.
-    if shell != Bash {
-        session.until_prompt();
-        session.begin(":");
-    }
-    asked(2);
-    session.terminal.send("\x03");
+    interrupted(&mut session, 1);
+    // It is asked once more, for the prompt.
+    interrupted(&mut session, 2);
     session.until_prompt();
     assert_eq!(session.run("env | grep '^AWS_[PASC]'; true"), "");
     session.quietly([":", ":"]);
@@ -109,6 +119,50 @@ fn ctrl_c_during_the_question_leaves_no_mix(shell: Shell) {
     stand_in(&mut session, &format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_awsdir")));
     session.quietly(["cd ../app"]);
     assert_eq!(session.aws(), APP);
+}
+
+fn ctrl_c_in_the_middle_of_an_answer_leaves_no_mix(shell: Shell) {
+    let world = world();
+    let pid = if shell == Fish { "$fish_pid" } else { "$$" };
+    // After each of the statements once: as if the key were pressed right then.
+    for statement in ["__awsdir_status", "__awsdir_said", "AWS_VAULT", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWSDIR"] {
+        let mut session = Start::new(shell, &world).env("AWS_VAULT", "theirs").env("AWS_PROFILE", "theirs").open();
+        let before = session.aws();
+        let real = env!("CARGO_BIN_EXE_awsdir");
+        let kill = format!("sed -E '/(^| ){statement}\\>/a kill -INT {pid}'");
+        let script = format!(
+            "echo asked >> ~/asked; if rm ~/interrupt 2>/dev/null; then {real} \"$@\" | {kill}; else exec {real} \"$@\"; fi"
+        );
+        stand_in(&mut session, &script);
+        world.write("asked", "");
+        world.write("interrupt", "");
+        session.run("cd app");
+        let now = session.aws();
+        assert!(now == before || now == APP, "after `{statement}`:\n{now}");
+        session.run(":");
+        assert_eq!(session.aws(), APP, "{statement}");
+        assert_eq!(world.read("asked").lines().count(), 2, "the first answer to `{statement}` was cut short");
+        session.quietly(["cd .."]);
+        assert_eq!(session.aws(), before, "{statement}");
+    }
+}
+
+fn a_binary_and_a_state_at_odd_paths(shell: Shell) {
+    let world = world();
+    let odd = world.path("it's $(cd;touch ran) `id` \"\\ ");
+    std::fs::create_dir(&odd).unwrap();
+    install(Path::new(env!("CARGO_BIN_EXE_awsdir")), &odd.join("awsdir"));
+    let mut path = odd.clone().into_os_string();
+    path.push(":");
+    path.push(super::path_with_binaries());
+    std::fs::rename(world.path(".local/state"), odd.join("state")).unwrap();
+    let mut session = Start::new(shell, &world).env("PATH", path).env("XDG_STATE_HOME", odd.join("state")).open();
+    session.quietly(["cd app"]);
+    assert_eq!(session.aws(), APP);
+    // The generation in there is seen.
+    session.run("awsdir deny");
+    assert_eq!(session.aws(), "");
+    assert!(!world.path("ran").exists());
 }
 
 fn readonly_variables_are_left_and_named_once(shell: Shell) {
