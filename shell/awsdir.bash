@@ -75,9 +75,10 @@ __awsdir_clock() {
 # Has something other than the dotfile changed since the last answer?
 __awsdir_is_due() {
   local now
+  # Everything is newer than a file that is missing.
   [ "$generation" != "$__awsdir_generation" ] ||
-    [ "$__awsdir_watch_config" -nt "$__awsdir_generation_file" ] ||
-    [ "$__awsdir_watch_token" -nt "$__awsdir_generation_file" ] ||
+    { [ -n "$generation" ] && [ "$__awsdir_watch_config" -nt "$__awsdir_generation_file" ]; } ||
+    { [ -n "$generation" ] && [ "$__awsdir_watch_token" -nt "$__awsdir_generation_file" ]; } ||
     { [ -n "$__awsdir_deadline" ] && __awsdir_clock && [ "$now" -ge "$__awsdir_deadline" ]; }
 }
 

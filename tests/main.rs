@@ -1,5 +1,27 @@
-//! One integration binary: every promise to users is kept by running the real binaries in a sandbox.
+//! One integration binary: every promise to users is kept by running the real binaries in a sandbox, every promise
+//! about shells in each real shell at a pseudo-terminal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, says what it skips, and has an environment of its own"
+)]
 
 mod identity_center;
 mod sandbox;
 mod terminal;
+
+mod caches;
+mod clients;
+mod commands;
+mod exec;
+mod hook;
+mod hook_contract;
+mod layering;
+mod races;
+mod sign_in;
+mod status;
+mod tls;
+mod trust;

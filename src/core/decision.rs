@@ -166,6 +166,7 @@ mod tests {
         let refused = Some(Setback::SignInRefused);
         let failed = Some(Setback::RenewalFailed);
         #[rustfmt::skip]
+        #[expect(clippy::type_complexity, reason = "a table")]
         let table: &[(Option<i64>, Option<(i64, bool)>, bool, Option<Setback>, Decision)] = &[
             // role left      token (left, renewable)  person  setback  decision
             (Some(3600),      None,                    true,   None,    Use),

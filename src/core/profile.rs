@@ -225,6 +225,7 @@ mod tests {
 
     #[test]
     fn problems_name_the_section_and_the_key() {
+        #[expect(clippy::type_complexity, reason = "a table")]
         let cases: [(&'static [(&str, &str)], Option<&'static [(&str, &str)]>, &str); 5] = [
             (&[("sso_session", "corp"), ("sso_account_id", "1")], Some(CORP), "`[profile p]` has no `sso_role_name`"),
             (

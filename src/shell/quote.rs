@@ -65,6 +65,7 @@ pub(super) fn powershell(value: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test has an environment of its own")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    fn name(path: PathBuf) -> String {
+    fn name(path: &Path) -> String {
         path.file_name().unwrap().to_str().unwrap().to_owned()
     }
 
@@ -295,8 +295,8 @@ mod tests {
     #[test]
     fn file_names_are_the_clis() {
         let context = Context::new();
-        let token = |session| name(token_path(&context, &session).unwrap());
-        let registration = |session| name(registration_path(&context, &session).unwrap());
+        let token = |session| name(&token_path(&context, &session).unwrap());
+        let registration = |session| name(&registration_path(&context, &session).unwrap());
         assert_eq!(token(corp()), "ee0bfd2552fbd840c02cc48b6e823320543c450f.json");
         assert_eq!(token(legacy()), "fd38b7587310b352143572b2aeed0f1d09e0106d.json");
         assert_eq!(registration(corp()), "853c0f67fd70ea528417264a15654e98c641e3d0.json");

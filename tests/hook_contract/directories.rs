@@ -2,6 +2,7 @@
 
 use super::{APP, Bash, Fish, PROD, Session, Shell, Start, Zsh, in_each_shell, world};
 use insta::assert_snapshot;
+use std::ffi::OsStr;
 
 in_each_shell! {
     entering_sets_and_leaving_restores_unset,
@@ -9,6 +10,7 @@ in_each_shell! {
     leaving_restores_what_stood_there_before,
     what_was_not_exported_is_not_exported_again,
     the_rest_of_the_line_has_the_new_role,
+    the_mark_names_the_dotfile_in_force,
     pushd_and_popd_count,
     a_shell_started_in_a_project_has_its_role,
 }
@@ -99,6 +101,19 @@ fn the_rest_of_the_line_has_the_new_role(shell: Shell) {
         session.run("echo \"$(cd ../unknown && pwd)\" >/dev/null; true").lines().count(),
         usize::from(shell == Fish)
     );
+}
+
+fn the_mark_names_the_dotfile_in_force(shell: Shell) {
+    let world = world();
+    // Of the same content, and one in the other.
+    world.allowed_project("app/twin", "read-only\n");
+    let mut session = Session::open(shell, &world);
+    for place in ["app", "app/twin", "app"] {
+        session.quietly([&format!("cd ~/{place}")]);
+        let mark = session.environment()[OsStr::new("AWSDIR")].clone().into_string().unwrap();
+        assert!(mark.ends_with(world.path(place).join(".awsprofile").to_str().unwrap()), "{mark}");
+        assert_eq!(session.aws(), APP);
+    }
 }
 
 fn pushd_and_popd_count(shell: Shell) {

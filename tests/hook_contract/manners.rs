@@ -89,6 +89,6 @@ fn news_are_told_once_per_cause(shell: Shell) {
     assert_eq!(session.segment, "static not allowed");
     let second = session.run("echo read-only > .awsprofile");
     assert_eq!(second, first.replace("`static`", "`read-only` (ReadOnly in account 111111111111)"));
-    session.quietly([":", ":"]);
+    session.quietly([":", ":", "cd ..", "cd blocked"]);
     assert_eq!(session.aws(), "");
 }

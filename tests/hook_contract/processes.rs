@@ -2,12 +2,16 @@
 
 use super::{Session, Shell, Start, available, in_each_shell, world};
 use crate::sandbox::Sandbox;
+use std::fs::File;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 in_each_shell! {
     a_prompt_where_nothing_changed_starts_no_process,
     nor_does_leaving,
     entering_starts_one,
+    also_where_no_state_can_be_kept,
+    also_with_a_config_from_the_future,
 }
 
 /// A shell whose processes are counted, where they can be.
@@ -77,4 +81,28 @@ fn entering_starts_one(shell: Shell) {
         let forked = started.len() - run.len();
         assert_eq!(forked, 1, "{started:?}");
     }
+}
+
+fn also_where_no_state_can_be_kept(shell: Shell) {
+    let mut world = world();
+    world.set("AWSDIR_TRUST", world.home());
+    world.set("XDG_STATE_HOME", "/dev/null/none");
+    let Some(mut session) = open(shell, &world) else { return };
+    session.quietly(["cd app", ":"]);
+    assert_eq!(session.profile(), "read-only");
+    session.processes();
+    session.quietly([":", "cd sub", ":"]);
+    expect_none(&mut session, "without state");
+}
+
+fn also_with_a_config_from_the_future(shell: Shell) {
+    let world = world();
+    let future = SystemTime::now() + Duration::from_hours(24 * 365);
+    File::options().write(true).open(world.path(".aws/config")).unwrap().set_modified(future).unwrap();
+    let Some(mut session) = open(shell, &world) else { return };
+    session.quietly(["cd app", ":"]);
+    assert_eq!(session.profile(), "read-only");
+    session.processes();
+    session.quietly([":", "cd sub", ":"]);
+    expect_none(&mut session, "config from the future");
 }

@@ -10,6 +10,7 @@ in_each_shell! {
     where_the_dotfile_says_ask_it_asks,
     where_the_dotfile_says_never_it_says_what_to_run,
     of_two_shells_one_signs_in,
+    what_is_typed_ahead_is_kept,
     subshells_and_scripts_never_sign_in,
     nor_does_a_shell_that_a_machine_runs,
 }
@@ -142,4 +143,14 @@ fn nor_does_a_shell_that_a_machine_runs(shell: Shell) {
         assert_eq!(session.aws(), WITHOUT_CREDENTIALS);
         assert_eq!(world.idc.requests().len(), 0, "{name}");
     }
+}
+
+fn what_is_typed_ahead_is_kept(shell: Shell) {
+    let world = world();
+    let mut session = Session::open(shell, &world);
+    session.terminal.send("cd app\recho ahead\r");
+    session.terminal.wait_for("⟨");
+    assert!(session.until_prompt().contains("/authorize?"));
+    session.terminal.wait_for("⟨");
+    assert_eq!(session.until_prompt(), "ahead");
 }

@@ -96,7 +96,7 @@ fn expired_role_credentials_are_gone_from_the_environment(shell: Shell) {
     let world = world();
     world.allowed_project("app", "profile = read-only\nlogin = never\n");
     let mut session = Session::open(shell, &world);
-    plant(&world, 4);
+    plant(&world, 5);
     session.quietly(["cd app"]);
     assert_ne!(key_id(&mut session), "");
     let deadline = Instant::now() + LIMIT;

@@ -129,7 +129,7 @@ fn ctrl_c_in_the_middle_of_an_answer_leaves_no_mix(shell: Shell) {
         let mut session = Start::new(shell, &world).env("AWS_VAULT", "theirs").env("AWS_PROFILE", "theirs").open();
         let before = session.aws();
         let real = env!("CARGO_BIN_EXE_awsdir");
-        let kill = format!("sed -E '/(^| ){statement}\\>/a kill -INT {pid}'");
+        let kill = format!("awk '{{ print }} /(^| ){statement}($|[= ;])/ {{ print \"kill -INT {pid}\" }}'");
         let script = format!(
             "echo asked >> ~/asked; if rm ~/interrupt 2>/dev/null; then {real} \"$@\" | {kill}; else exec {real} \"$@\"; fi"
         );

@@ -1,6 +1,0 @@
-#![allow(dead_code)]
-mod identity_center;
-mod sandbox;
-mod terminal;
-
-mod hook_contract;
