@@ -176,10 +176,13 @@ pub(crate) fn run_with_piped_stdout(command: &mut Command) -> Ran {
     Terminal::spawn_with_own_stdout(command).wait()
 }
 
-#[expect(unsafe_code, reason = "`pre_exec` is; what runs in it is two system calls")]
+/// Gives the program the terminal, and Ctrl-C its meaning: whoever started the tests in the background ignores it.
+#[expect(unsafe_code, reason = "`pre_exec` is; what runs in it are system calls")]
 fn take_terminal(command: &mut Command) {
     unsafe {
         command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
             rustix::process::setsid()?;
             rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
             Ok(())
