@@ -61,20 +61,26 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
     if context.var_os("AWSDIR").is_some() && !inherited.contains(&"AWSDIR") {
         inherited.push("AWSDIR");
     }
-    let mut answer = match mark.as_ref().filter(|mark| mark.dotfile.is_none()) {
-        Some(mark) => child_of_exec(context, mark),
-        None => match gather::dotfile_path(context) {
-            None => Answer::idle(),
-            Some(path) => of_directory(context, path, arguments.refreshed)
-                .unwrap_or_else(|error| Answer { news: Some(error.in_one_line()), ..Answer::idle() }),
-        },
+    let (mut answer, generation) = loop {
+        let generation = generation::current(context);
+        let answer = match mark.as_ref().filter(|mark| mark.dotfile.is_none()) {
+            Some(mark) => child_of_exec(context, mark),
+            None => match gather::dotfile_path(context) {
+                None => Answer::idle(),
+                Some(path) => of_directory(context, path, arguments.refreshed)
+                    .unwrap_or_else(|error| Answer { news: Some(error.in_one_line()), ..Answer::idle() }),
+            },
+        };
+        let watched = [answer.watched_config.as_deref(), answer.watched_token.as_deref()];
+        let watched: Vec<&Path> = watched.into_iter().flatten().collect();
+        // What was written while we read is read again.
+        if !generation::is_overtaken(context, &watched) {
+            break (answer, generation);
+        }
     };
     if answer.status != STAND_DOWN {
         drop_inherited(&inherited, &mut answer);
     }
-    let watched = [answer.watched_config.as_deref(), answer.watched_token.as_deref()];
-    let watched: Vec<&Path> = watched.into_iter().flatten().collect();
-    let generation = generation::current(context, &watched);
     let said = tell(context, arguments, answer.news.as_deref());
     print(&script(arguments, &answer, &generation, &said, &inherited))
 }

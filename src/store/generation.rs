@@ -35,23 +35,31 @@ pub(crate) fn advance(context: &Context) -> Result<()> {
     files::replace(&path(context)?, files::random_hex().as_bytes())
 }
 
-/// The generation now, after making sure that none of `watched` is newer than it: another program that wrote one of
-/// them (the AWS CLI a token, an editor the config) starts a new generation. Empty if the state directory
-/// cannot be written; shells then see no change, and nothing else is lost.
-pub(crate) fn current(context: &Context, watched: &[&Path]) -> String {
-    let Ok(path) = path(context) else { return String::new() };
+/// The generation now; the first one is made here. Empty if the state directory cannot be written: shells then see no
+/// change, and nothing else is lost.
+///
+/// Read it before the files that a decision depends on: what changes after that is noticed.
+pub(crate) fn current(context: &Context) -> String {
+    let read = || path(context).ok().and_then(|path| fs::read_to_string(path).ok());
+    read().unwrap_or_else(|| match advance(context) {
+        Ok(()) => read().unwrap_or_default(),
+        Err(_) => String::new(),
+    })
+}
+
+/// Whether one of `watched` is newer than the generation; that starts a new one. Another program wrote it: the AWS CLI
+/// a token, an editor the config.
+pub(crate) fn is_overtaken(context: &Context, watched: &[&Path]) -> bool {
+    let Ok(path) = path(context) else { return false };
     let modified = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
-    let born = modified(&path);
-    let overtaken = watched.iter().filter_map(|path| modified(path)).any(|at| born.is_none_or(|born| at > born));
-    if born.is_none() || overtaken {
-        if advance(context).is_err() {
-            return String::new();
-        }
-        // A file from the future would be newer at every prompt.
-        let newest = watched.iter().filter_map(|path| modified(path)).max();
-        if let Some(newest) = newest.filter(|newest| modified(&path).is_some_and(|born| *newest > born)) {
-            let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(newest));
-        }
+    let newest = watched.iter().filter_map(|path| modified(path)).max();
+    let newer = |newest: &SystemTime| modified(&path).is_some_and(|born| *newest > born);
+    if newest.as_ref().is_none_or(|newest| !newer(newest)) || advance(context).is_err() {
+        return false;
     }
-    fs::read_to_string(path).unwrap_or_default()
+    // A file from the future would be newer at every prompt.
+    if let Some(newest) = newest.filter(newer) {
+        let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(newest));
+    }
+    true
 }
