@@ -2,7 +2,7 @@
 //! our exports. `tests/clients/install` puts them into target/clients.
 
 use crate::identity_center::Operation;
-use crate::sandbox::{Sandbox, TOKEN_FILE, from_now};
+use crate::sandbox::{Sandbox, TOKEN_FILE, from_now, skipped};
 use crate::terminal;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ fn client(name: &str) -> Option<PathBuf> {
         return Some(path);
     }
     assert!(std::env::var_os("AWSDIR_REQUIRE_CLIENTS").is_none(), "{name}: run tests/clients/install first");
-    eprintln!("SKIPPED: no {name}; tests/clients/install installs it");
+    skipped(&format!("no {name}; tests/clients/install installs it"));
     None
 }
 

@@ -2,10 +2,13 @@
 
 use crate::identity_center::IdentityCenter;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The config that most tests start from: an sso-session with three profiles, a legacy profile, a foreign one.
@@ -284,7 +287,7 @@ pub(crate) fn available(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
         assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "{program} is not installed");
-        eprintln!("SKIPPED: {program} is not installed");
+        skipped(&format!("{program} is not installed"));
     }
     found
 }
@@ -359,5 +362,13 @@ impl Sandbox {
         for name in ["AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"] {
             self.set(name, "http://127.0.0.1:1");
         }
+    }
+}
+
+/// Says, once, what is not tested here. Past the test harness, which shows nothing of tests that pass.
+pub(crate) fn skipped(what: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap().insert(what.to_owned()) {
+        let _ = writeln!(std::io::stderr(), "\nSKIPPED: {what}");
     }
 }

@@ -1,6 +1,6 @@
 //! Which dotfiles may act, and `allow`, `deny` and `pin`.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, skipped};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -250,7 +250,7 @@ fn a_file_of_another_user_is_refused_even_under_a_trusted_root() {
     sandbox.allowed_project("app", "static");
     sandbox.set("AWSDIR_TRUST", sandbox.home());
     if chown(sandbox.path("app/.awsprofile"), Some(12345), None).is_err() {
-        eprintln!("SKIPPED: only root can give files away");
+        skipped("only root can give files away");
         return;
     }
     let (acts, said) = hook(&sandbox, "app");

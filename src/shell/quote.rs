@@ -69,6 +69,7 @@ pub(super) fn powershell(value: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::Write as _;
     use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
@@ -116,13 +117,13 @@ mod tests {
                 .spawn();
             let Ok(mut child) = child else {
                 assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "{} is missing", shell[0]);
-                eprintln!("SKIPPED: {} is not installed", shell[0]);
+                skipped(shell[0]);
                 return;
             };
             let mut stdin = child.stdin.take().unwrap();
             let writer = std::thread::spawn({
                 let script = script.clone();
-                move || std::io::Write::write_all(&mut stdin, script.as_bytes())
+                move || stdin.write_all(script.as_bytes())
             });
             let output = child.wait_with_output().unwrap();
             writer.join().unwrap().unwrap();
@@ -132,6 +133,16 @@ mod tests {
                 let shown = std::ffi::OsStr::from_bytes(value);
                 assert_eq!(seen, Some(value.as_slice()), "{} {locale} {shown:?}", shell[0]);
             }
+        }
+    }
+
+    /// Says so once, past the test harness, which shows nothing of tests that pass.
+    fn skipped(shell: &str) {
+        static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+        let mut said = SAID.lock().unwrap();
+        if !said.iter().any(|one| one == shell) {
+            said.push(shell.to_owned());
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED: {shell} is not installed");
         }
     }
 

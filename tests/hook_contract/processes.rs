@@ -1,7 +1,7 @@
 //! No process is started where nothing changed, and one where something did.
 
 use super::{Session, Shell, Start, available, in_each_shell, world};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, skipped};
 use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ fn may_trace() -> bool {
     let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output().unwrap().status.success();
     if !traced {
         assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "strace may not trace here");
-        eprintln!("SKIPPED: strace may not trace here");
+        skipped("strace may not trace here");
     }
     traced
 }
