@@ -197,6 +197,23 @@ fn export_signs_in_only_at_a_terminal_and_keeps_stdout_for_data() {
 }
 
 #[test]
+fn what_a_dotfile_says_of_signing_in_holds_for_export_there() {
+    for (login, keys, code, opens) in
+        [("never", "", 4, 0), ("ask", "n\r", 4, 0), ("ask", "y\r", 0, 1), ("auto", "", 0, 1)]
+    {
+        let sandbox = project(&format!("profile = read-only\nlogin = {login}\n"));
+        let mut terminal = terminal::Terminal::spawn(sandbox.awsdir(["export"]).current_dir(sandbox.path("app")));
+        if !keys.is_empty() {
+            terminal.wait_for("sign in now? [Y/n]");
+            terminal.send(keys);
+        }
+        let ran = terminal.wait();
+        assert_eq!(ran.status.code(), Some(code), "{login} {keys:?}: {}", ran.text());
+        assert_eq!(sandbox.idc.browser_opens().len(), opens, "{login} {keys:?}");
+    }
+}
+
+#[test]
 fn without_a_profile_export_takes_the_one_in_force() {
     let mut sandbox = project("prod-admin");
     sandbox.sign_in(|_| {});

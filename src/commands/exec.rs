@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     let program = find(name, context.var_os("PATH").as_deref())?;
     let min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
     let may_sign_in = arguments.login == ExecLogin::Auto;
-    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, may_sign_in };
+    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, may_sign_in, login: None };
     let (profile, credentials) = obtain::role_credentials(context, wanted)?;
     let left = credentials.expires_at.since(clock());
     if left < min_ttl {

@@ -10,7 +10,8 @@ use crate::shell;
 pub(super) fn run(context: &Context, arguments: &Export) -> Result<()> {
     let selected = gather::selected(context, arguments.profile.as_deref())?;
     let dotfile = selected.dotfile().cloned();
-    let wanted = Wanted { profile: &selected.name, dotfile, min_ttl: 0, may_sign_in: true };
+    let login = selected.login();
+    let wanted = Wanted { profile: &selected.name, dotfile, min_ttl: 0, may_sign_in: true, login };
     let (_, credentials) = obtain::role_credentials(context, wanted)?;
     print(&shell::export(&credentials, arguments.format))
 }

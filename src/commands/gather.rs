@@ -117,7 +117,8 @@ pub(super) struct Selected {
 
 pub(super) enum Rule {
     Argument,
-    Dotfile(PathBuf),
+    /// With what it says of signing in.
+    Dotfile(PathBuf, Option<LoginMode>),
     /// `AWS_PROFILE`
     Environment,
     /// We run in a child of `with-aws`.
@@ -127,7 +128,14 @@ pub(super) enum Rule {
 impl Selected {
     pub(super) fn dotfile(&self) -> Option<&PathBuf> {
         match &self.by {
-            Rule::Dotfile(path) => Some(path),
+            Rule::Dotfile(path, _) => Some(path),
+            Rule::Argument | Rule::Environment | Rule::Exec => None,
+        }
+    }
+
+    pub(super) fn login(&self) -> Option<LoginMode> {
+        match self.by {
+            Rule::Dotfile(_, login) => login,
             Rule::Argument | Rule::Environment | Rule::Exec => None,
         }
     }
@@ -144,7 +152,8 @@ pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Sele
         return Ok(Selected { name: mark.profile, by: Rule::Exec });
     }
     if let Some(directory) = Directory::here(context)? {
-        return Ok(Selected { name: directory.dotfile.profile, by: Rule::Dotfile(directory.path) });
+        let by = Rule::Dotfile(directory.path, directory.dotfile.login);
+        return Ok(Selected { name: directory.dotfile.profile, by });
     }
     match context.var("AWS_PROFILE") {
         Some(name) => Ok(Selected { name: name.to_owned(), by: Rule::Environment }),

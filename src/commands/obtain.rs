@@ -17,19 +17,26 @@ pub(super) struct Wanted<'a> {
     pub(super) dotfile: Option<PathBuf>,
     /// Seconds that should be left, if that can be had.
     pub(super) min_ttl: i64,
-    /// Sign in if that is needed, somebody is there, and no setting forbids it.
+    /// Sign in if that is needed, somebody is there, and nothing forbids it.
     pub(super) may_sign_in: bool,
+    /// What the dotfile says of signing in; the settings have their say where it has none.
+    pub(super) login: Option<LoginMode>,
 }
 
 pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<(SsoProfile, RoleCredentials)> {
     let settings = Settings::load(context)?;
     let profiles = Profiles::load(context)?;
     let profile = profiles.sso_profile(wanted.profile)?;
-    let may_sign_in = wanted.may_sign_in && context.person_present() && settings.login != Some(LoginMode::Never);
+    let login = wanted.login.or(settings.login).unwrap_or(LoginMode::Auto);
+    let ask = login == LoginMode::Ask;
+    let may_sign_in = wanted.may_sign_in
+        && context.person_present()
+        && login != LoginMode::Never
+        && (!ask || context.stdin_is_terminal);
     let ladder = Ladder {
         limits: Limits::COMMAND,
         min_ttl: wanted.min_ttl,
-        sign_in: may_sign_in.then(|| How::from_settings(settings.session(profile.session.label()))),
+        sign_in: may_sign_in.then(|| How { ask, ..How::from_settings(settings.session(profile.session.label())) }),
         purpose: Purpose { profile: Some(profile.name.clone()), dotfile: wanted.dotfile },
         force: false,
     };

@@ -44,7 +44,7 @@ struct Report {
 impl Report {
     fn new(context: &Context, selected: Selected) -> Result<Self> {
         let directory = match selected.by {
-            Rule::Dotfile(_) => Directory::here(context)?,
+            Rule::Dotfile(..) => Directory::here(context)?,
             _ => None,
         };
         let (profile, region, goal) = if let Some(directory) = &directory {
@@ -85,7 +85,7 @@ impl Report {
     fn rule(&self) -> (&'static str, String) {
         match &self.selected.by {
             Rule::Argument => ("argument", "as asked".to_owned()),
-            Rule::Dotfile(path) => ("dotfile", format!("from {}", path.display())),
+            Rule::Dotfile(path, _) => ("dotfile", format!("from {}", path.display())),
             Rule::Environment => ("environment", "from AWS_PROFILE".to_owned()),
             Rule::Exec => ("with-aws", "from with-aws".to_owned()),
         }
