@@ -116,7 +116,7 @@ __awsdir_restore() {
 __awsdir_forget() {
   __awsdir_after=() __awsdir_before=()
   __awsdir_status=idle __awsdir_next='' __awsdir_deadline='' __awsdir_inherited=''
-  __awsdir_watch_config='' __awsdir_watch_token=''
+  __awsdir_watch_config='' __awsdir_watch_token='' __awsdir_identity=''
   __awsdir_segment_head='' __awsdir_segment_tail='' __awsdir_expires='' AWSDIR_SEGMENT=''
 }
 

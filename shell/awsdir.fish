@@ -125,7 +125,8 @@ end
 function __awsdir_forget
     set -g __awsdir_status idle
     set -g AWSDIR_SEGMENT
-    for name in next deadline inherited watch_config watch_token segment_head segment_tail expires
+    for name in next deadline inherited watch_config watch_token segment_head segment_tail expires identity \
+        identity_given
         set -g __awsdir_$name
     end
 end

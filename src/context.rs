@@ -115,9 +115,9 @@ impl Context {
         }
     }
 
-    /// Whether somebody is there to sign in: a terminal to read our words on, and none of the marks of a shell
-    /// that a machine runs for itself.
-    pub(crate) fn person_present(&self) -> bool {
+    /// Why nobody can be asked to sign in, if so: no terminal to read our words on, or a mark of a shell that a machine
+    /// runs for itself.
+    pub(crate) fn nobody_because(&self) -> Option<String> {
         /// Set by CI systems, by editors that start a shell to read its environment, and by coding agents.
         const MACHINES: [&str; 9] = [
             "CI",
@@ -130,8 +130,15 @@ impl Context {
             "CODEX_SANDBOX",
             "AI_AGENT",
         ];
-        let machine = MACHINES.iter().any(|name| self.var(name).is_some_and(|value| value != "false" && value != "0"));
-        self.stderr_is_terminal && !machine && self.var("TERM") != Some("dumb")
+        if !self.stderr_is_terminal {
+            return Some("no terminal".to_owned());
+        }
+        let says_so = |name: &&&str| self.var(name).is_some_and(|value| value != "false" && value != "0");
+        MACHINES.iter().find(says_so).map(|name| format!("`{name}` is set"))
+    }
+
+    pub(crate) fn person_present(&self) -> bool {
+        self.nobody_because().is_none()
     }
 
     /// Says something on stderr, unless `--quiet`.
@@ -158,10 +165,33 @@ pub(crate) fn clock() -> Timestamp {
     Timestamp::from_epoch(seconds)
 }
 
-/// Writes a line to stderr; a closed stderr is nobody's failure.
+/// Writes a line to stderr; a closed stderr is nobody's failure. Whatever names and messages of strangers are in it,
+/// nothing reaches the terminal but text.
 pub(crate) fn eprint_line(text: &str) {
+    eprint_styled(&[("", text)]);
+}
+
+/// [`eprint_line`] of several parts, each in a style: an escape sequence of ours, or nothing.
+pub(crate) fn eprint_styled(parts: &[(&str, &str)]) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let styled = parts.iter().map(|(style, text)| match *style {
+        "" => printable(text),
+        style => format!("{style}{}\x1b[0m", printable(text)),
+    });
+    let _ = writeln!(std::io::stderr().lock(), "{}", styled.collect::<String>());
+}
+
+/// A text for a terminal: control characters, which it would obey, are shown as `\u{1b}`.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

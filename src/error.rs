@@ -41,7 +41,7 @@ pub(crate) enum Error {
     #[error("nothing says which profile: no `.awsprofile` here or above, and `AWS_PROFILE` is not set")]
     NoProfile,
     #[error("nothing says which sso-session: no profile is in force here, and there are {count} of them")]
-    NoSession { count: usize },
+    NoSession { verb: &'static str, count: usize },
     #[error("`{}`, {error}", path.display())]
     Dotfile { path: PathBuf, error: DotfileError },
     #[error("there is no `.awsprofile` in or above `{}`", directory.display())]
@@ -145,9 +145,12 @@ impl Error {
         Some(match self {
             Self::UnknownProfile { near, .. } if near.is_empty() => "aws configure list-profiles".to_owned(),
             Self::NotAllowed { path, .. } => format!("awsdir allow {}", pasteable(path)),
-            Self::DotfileRefused { path, .. } => format!("ls -l {}", pasteable(path)),
+            Self::DotfileRefused { path, .. } => {
+                let path = pasteable(path);
+                format!("chmod o-w {path} && chown \"$USER\" {path} && awsdir allow {path}")
+            }
             Self::NoProfile | Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
-            Self::NoSession { .. } => "awsdir login --session NAME".to_owned(),
+            Self::NoSession { verb, .. } => format!("awsdir {verb} --session NAME"),
             Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
             Self::SignInRefused { session, .. }
             | Self::SignInTimedOut { session, .. }
@@ -165,15 +168,30 @@ pub(crate) fn login_command(session: &str, profile: Option<&str>) -> String {
     }
 }
 
-/// A path as one word of a POSIX shell's command line.
+/// A path as one word of a shell's command line, without control characters.
 pub(crate) fn pasteable(path: &std::path::Path) -> String {
+    use std::fmt::Write as _;
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        return text.into_owned();
     }
+    if !text.chars().any(char::is_control) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut word = "$'".to_owned();
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => word.extend(['\\', c]),
+            c if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(word, "\\{byte:03o}");
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    word + "'"
 }
 
 impl Error {
@@ -224,3 +242,18 @@ fn request(id: Option<&str>) -> String {
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::pasteable;
+    use std::path::Path;
+
+    #[test]
+    fn a_path_can_be_pasted_and_commands_no_terminal() {
+        let shown = |path| pasteable(Path::new(path));
+        assert_eq!(shown("/a/b-c.d"), "/a/b-c.d");
+        assert_eq!(shown("/it's $x"), r"'/it'\''s $x'");
+        assert_eq!(shown("/\x1b]0;it's\\\u{9b}\n"), r"$'/\033]0;it\'s\\\302\233\012'");
+        assert_eq!(shown(""), "''");
+    }
+}

@@ -13,7 +13,7 @@ mod sso;
 mod store;
 
 use clap::Parser as _;
-use context::{Context, Verbosity, eprint_line};
+use context::{Context, Verbosity, eprint_line, eprint_styled};
 use error::Error;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -86,6 +86,10 @@ fn finish(context: &Context, outcome: error::Result<ExitCode>, of_exec: bool) ->
         Err(Error::Stdout(source)) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             report(context, &error);
+            if of_exec && matches!(error, Error::Interrupted) {
+                // Of the signal itself, as the command would have: a shell then ends the whole line.
+                let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGINT);
+            }
             match error.code() {
                 own @ 1..=5 if of_exec => {
                     debug_assert!(own != 2, "clap reports wrong command lines");
@@ -98,12 +102,12 @@ fn finish(context: &Context, outcome: error::Result<ExitCode>, of_exec: bool) ->
 }
 
 fn report(context: &Context, error: &Error) {
-    let (red, bold, plain) = if context.color { ("\x1b[31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-    eprint_line(&format!("{red}awsdir:{plain} {error}"));
+    let (red, bold) = if context.color { ("\x1b[31m", "\x1b[1m") } else { ("", "") };
+    eprint_styled(&[(red, "awsdir:"), ("", &format!(" {error}"))]);
     if let Some(cause) = error.cause() {
         eprint_line(&format!("caused by: {cause}"));
     }
     if let Some(hint) = error.hint() {
-        eprint_line(&format!("hint: {bold}{hint}{plain}"));
+        eprint_styled(&[("", "hint: "), (bold, &hint)]);
     }
 }

@@ -9,7 +9,13 @@ use crate::error::Result;
 use serde_json::json;
 
 pub(super) fn run(context: &Context, arguments: &CredentialProcess) -> Result<()> {
-    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl: 0, may_sign_in: false, login: None };
+    let wanted = Wanted {
+        profile: &arguments.profile,
+        dotfile: None,
+        min_ttl: 0,
+        no_sign_in: Some("credential-process asks nobody"),
+        login: None,
+    };
     let (profile, credentials) = obtain::role_credentials(context, wanted)?;
     let document = json!({
         "Version": 1,

@@ -3,7 +3,7 @@
 use super::obtain::{self, Wanted};
 use crate::cli::{Exec, ExecLogin};
 use crate::context::{Context, clock};
-use crate::core::environment::{self, Role};
+use crate::core::environment::{self, Mark, Role};
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -18,8 +18,8 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
         arguments.command.split_first().ok_or(Error::NotFound { command: OsString::new() })?;
     let program = find(name, context.var_os("PATH").as_deref())?;
     let min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-    let may_sign_in = arguments.login == ExecLogin::Auto;
-    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, may_sign_in, login: None };
+    let no_sign_in = (arguments.login == ExecLogin::Never).then_some("`--login never`");
+    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, no_sign_in, login: None };
     let (profile, credentials) = obtain::role_credentials(context, wanted)?;
     let left = credentials.expires_at.since(clock());
     if left < min_ttl {
@@ -33,6 +33,12 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     };
     let mut command = Command::new(&program);
     command.arg0(name).args(command_arguments);
+    // A region that the hook set for another role goes with it; the person's own stays where the profile has none.
+    if let Some(mark) = Mark::in_force(context.uid, |name| context.var_os(name)) {
+        for name in mark.inherited(|name| context.var_os(name)) {
+            command.env_remove(name);
+        }
+    }
     for assignment in environment::for_child(role) {
         match &assignment.value {
             Some(value) => command.env(assignment.name, value),

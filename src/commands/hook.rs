@@ -16,7 +16,6 @@ use crate::shell::Script;
 use crate::store::settings::Settings;
 use crate::store::{aws_cache, files, generation};
 use sha2::{Digest, Sha256};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -61,7 +60,9 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
     if context.var_os("AWSDIR").is_some() && !inherited.contains(&"AWSDIR") {
         inherited.push("AWSDIR");
     }
+    let mut looks = 0;
     let (mut answer, generation) = loop {
+        looks += 1;
         let generation = generation::current(context);
         let answer = match mark.as_ref().filter(|mark| mark.dotfile.is_none()) {
             Some(mark) => child_of_exec(context, mark),
@@ -73,8 +74,8 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
         };
         let watched = [answer.watched_config.as_deref(), answer.watched_token.as_deref()];
         let watched: Vec<&Path> = watched.into_iter().flatten().collect();
-        // What was written while we read is read again.
-        if !generation::is_overtaken(context, &watched) {
+        // What was written while we read is read again; not for ever, should a file system lose fractions of seconds.
+        if !generation::is_overtaken(context, &watched) || looks == 3 {
             break (answer, generation);
         }
     };
@@ -119,6 +120,11 @@ fn out_of_order(context: &Context, error: &Error, watched_config: Option<PathBuf
             Segment::new(&style, profile, None, State::NotAllowed)
         }
         _ => Segment::default(),
+    };
+    // The file to mend is the one to watch.
+    let watched_config = match error {
+        Error::Config { path, .. } => Some(path.clone()),
+        _ => watched_config,
     };
     Answer { segment, watched_config, news: Some(error.in_one_line()), ..Answer::idle() }
 }
@@ -199,7 +205,6 @@ fn renew_in_background() {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .process_group(0)
             .spawn();
     }
 }

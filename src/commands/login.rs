@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use crate::store::profiles::Profiles;
 use crate::store::settings::{Flow, Settings};
-use crate::store::{aws_cache, setbacks};
+use crate::store::{aws_cache, generation, setbacks};
 use std::time::Duration;
 
 pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
@@ -17,7 +17,13 @@ pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
     let profiles = Profiles::load(context)?;
     let (session, purpose) = session(context, &profiles, arguments)?;
     let before = aws_cache::read_token(context, &session)?;
-    setbacks::clear(context, session.cache_key());
+    let mut cleared = setbacks::clear(context, session.cache_key());
+    if let Some(Ok(profile)) = purpose.profile.as_ref().map(|name| profiles.sso_profile(name)) {
+        cleared |= setbacks::clear(context, &aws_cache::role_file_name(&profile));
+    }
+    if cleared {
+        generation::advance(context)?;
+    }
     let ladder = Ladder {
         limits: Limits::COMMAND,
         min_ttl: 0,
@@ -54,7 +60,7 @@ fn session(context: &Context, profiles: &Profiles, arguments: &Login) -> Result<
             let dotfile = selected.dotfile().cloned();
             Ok((profile.session, Purpose { profile: Some(profile.name), dotfile }))
         }
-        Err(Error::NoProfile) => only_session(profiles).map(|session| (session, Purpose::default())),
+        Err(Error::NoProfile) => only_session(profiles, "login").map(|session| (session, Purpose::default())),
         Err(error) => Err(error),
     }
 }
@@ -65,22 +71,22 @@ pub(super) fn find_session(profiles: &Profiles, name: &str) -> Result<SsoSession
     legacy.map_or_else(|| profiles.sso_session(name), Ok)
 }
 
-pub(super) fn only_session(profiles: &Profiles) -> Result<SsoSession> {
+pub(super) fn only_session(profiles: &Profiles, verb: &'static str) -> Result<SsoSession> {
     let mut sessions = profiles.sessions();
     match sessions.len() {
         1 => Ok(sessions.remove(0)),
-        count => Err(Error::NoSession { count }),
+        count => Err(Error::NoSession { verb, count }),
     }
 }
 
 /// Without a terminal no browser is opened. A flag that says how the person will see the page is as good as one.
-fn how(context: &Context, settings: &Settings, session: &SsoSession, arguments: &Login) -> Option<How> {
-    let explicit = arguments.device_code || arguments.no_browser;
-    if !context.person_present() && !explicit {
-        return None;
-    }
+fn how(context: &Context, settings: &Settings, session: &SsoSession, arguments: &Login) -> Result<How, String> {
+    let nobody = context.nobody_because();
     let mut how = How::from_settings(settings.session(session.label()));
-    how.open_browser = context.person_present() && !arguments.no_browser;
+    how.open_browser = nobody.is_none() && !arguments.no_browser;
+    if let Some(why) = nobody.filter(|_| !arguments.device_code && !arguments.no_browser) {
+        return Err(why);
+    }
     if arguments.device_code {
         how.flow = Some(Flow::Device);
     }
@@ -90,5 +96,5 @@ fn how(context: &Context, settings: &Settings, session: &SsoSession, arguments: 
     if let Some(seconds) = arguments.timeout {
         how.timeout = Duration::from_secs(seconds);
     }
-    Some(how)
+    Ok(how)
 }

@@ -3,6 +3,7 @@
 use super::{gather, login};
 use crate::cli::Logout;
 use crate::context::Context;
+use crate::core::decision::Setback;
 use crate::core::profile::SsoSession;
 use crate::error::{Error, Result};
 use crate::sso;
@@ -16,14 +17,19 @@ pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
         Some(name) => vec![login::find_session(&profiles, name)?],
         None => vec![match gather::selected(context, None) {
             Ok(selected) => profiles.sso_profile(&selected.name)?.session,
-            Err(Error::NoProfile) => login::only_session(&profiles)?,
+            Err(Error::NoProfile) => login::only_session(&profiles, "logout")?,
             Err(error) => return Err(error),
         }],
     };
     let mut failed = None;
     for session in &sessions {
-        if let Err(error) = end(context, &profiles, session) {
-            failed.get_or_insert(error);
+        match end(context, &profiles, session) {
+            Err(Error::Interrupted) => {
+                failed = Some(Error::Interrupted);
+                break;
+            }
+            Err(error) => drop(failed.get_or_insert(error)),
+            Ok(()) => {}
         }
     }
     generation::advance(context)?;
@@ -35,21 +41,24 @@ fn end(context: &Context, profiles: &Profiles, session: &SsoSession) -> Result<(
     let of_session: Vec<_> =
         profiles.sso_profiles().into_iter().filter(|profile| profile.session == *session).collect();
     let endpoints = profiles.endpoints(context, of_session.first().map(|profile| profile.name.as_str()));
-    let mut was_signed_in = false;
+    let mut removed = None;
     let told = sso::logout(context, session, &endpoints, |token| {
-        was_signed_in = token.is_some();
         for profile in &of_session {
             aws_cache::remove_role_credentials(context, profile)?;
         }
-        aws_cache::remove_token(context, session)
+        aws_cache::remove_token(context, session)?;
+        // No hook is to sign in again at once who has just signed out.
+        let why = format!("you signed out of `{}`", session.label());
+        setbacks::record(context, session.cache_key(), Setback::SignInRefused, &why, context.now);
+        removed = Some(token.is_some());
+        Ok(())
     });
-    setbacks::clear(context, session.cache_key());
-    match &told {
-        Ok(()) if was_signed_in => context.say(&format!("awsdir: signed out of `{}`", session.label())),
-        Ok(()) => context.say(&format!("awsdir: was not signed in to `{}`", session.label())),
-        Err(_) => {
-            context.say(&format!("awsdir: removed the session `{}` here; AWS could not be told", session.label()));
-        }
+    let label = session.label();
+    match (&told, removed) {
+        (Ok(()), Some(true)) => context.say(&format!("awsdir: signed out of `{label}`")),
+        (Ok(()), _) => context.say(&format!("awsdir: was not signed in to `{label}`")),
+        (Err(_), Some(_)) => context.say(&format!("awsdir: removed the session `{label}` here; AWS could not be told")),
+        (Err(_), None) => {}
     }
     told
 }

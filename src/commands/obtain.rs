@@ -17,8 +17,8 @@ pub(super) struct Wanted<'a> {
     pub(super) dotfile: Option<PathBuf>,
     /// Seconds that should be left, if that can be had.
     pub(super) min_ttl: i64,
-    /// Sign in if that is needed, somebody is there, and nothing forbids it.
-    pub(super) may_sign_in: bool,
+    /// Why this command does not sign in, if so.
+    pub(super) no_sign_in: Option<&'static str>,
     /// What the dotfile says of signing in; the settings have their say where it has none.
     pub(super) login: Option<LoginMode>,
 }
@@ -29,14 +29,19 @@ pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<
     let profile = profiles.sso_profile(wanted.profile)?;
     let login = wanted.login.or(settings.login).unwrap_or(LoginMode::Auto);
     let ask = login == LoginMode::Ask;
-    let may_sign_in = wanted.may_sign_in
-        && context.person_present()
-        && login != LoginMode::Never
-        && (!ask || context.stdin_is_terminal);
+    let why_not = match login {
+        LoginMode::Never => Some("`login = never`".to_owned()),
+        LoginMode::Ask if !context.stdin_is_terminal => Some("nobody to ask".to_owned()),
+        LoginMode::Ask | LoginMode::Auto => context.nobody_because(),
+    };
+    let sign_in = match wanted.no_sign_in.map(str::to_owned).or(why_not) {
+        Some(why) => Err(why),
+        None => Ok(How { ask, ..How::from_settings(settings.session(profile.session.label())) }),
+    };
     let ladder = Ladder {
         limits: Limits::COMMAND,
         min_ttl: wanted.min_ttl,
-        sign_in: may_sign_in.then(|| How { ask, ..How::from_settings(settings.session(profile.session.label())) }),
+        sign_in,
         purpose: Purpose { profile: Some(profile.name.clone()), dotfile: wanted.dotfile },
         force: false,
     };

@@ -4,16 +4,18 @@
 use super::gather::{Directory, Standing};
 use crate::cli::Refresh;
 use crate::context::Context;
-use crate::core::decision::{Decision, Goal, Setback};
+use crate::core::decision::{Blocked, Decision, Goal, Setback};
 use crate::core::dotfile::LoginMode;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
 
 pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
     if arguments.detached {
-        // A session of its own: closing the terminal does not end a renewal half-way. Fails only if it is one already.
+        // A session of its own: closing the terminal does not end a renewal half-way. Fails only for the leader of a
+        // process group, which the child of a hook is not.
         let _ = rustix::process::setsid();
     }
     match renew(context, arguments.detached) {
@@ -35,23 +37,58 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
     let Profile::Sso(profile) = &directory.profile else { return Ok(()) };
     let person =
         !detached && context.stdin_is_terminal && context.person_present() && directory.login() != LoginMode::Never;
-    let standing = Standing::of(context, profile, directory.goal(), person)?;
+    let mut standing = Standing::of(context, profile, directory.goal(), person)?;
+    if standing.decision == Decision::Renew && !detached {
+        renew_apart()?;
+        standing = Standing::of(context, profile, directory.goal(), person)?;
+        if let (Decision::Blocked(Blocked::RenewalFailed), Some(setback)) = (standing.decision, &standing.setback) {
+            let session = profile.session.label().to_owned();
+            return Err(Error::Setback { session, refused: false, why: setback.why.clone() });
+        }
+    }
     let may_sign_in = match standing.decision {
+        Decision::Use | Decision::Blocked(_) => return Ok(()),
+        Decision::UseAndRenew if !detached => return Ok(()),
         Decision::UseAndRenew => false,
         Decision::Renew | Decision::SignIn => person && standing.situation.setback != Some(Setback::SignInRefused),
-        Decision::Use | Decision::Blocked(_) => return Ok(()),
     };
     let ladder = Ladder {
         limits: if detached { Limits::DETACHED } else { Limits::HOOK },
         min_ttl: 0,
-        sign_in: may_sign_in.then(|| How {
-            ask: directory.login() == LoginMode::Ask,
-            ..How::from_settings(directory.settings.session(profile.session.label()))
-        }),
+        sign_in: may_sign_in
+            .then(|| How {
+                ask: directory.login() == LoginMode::Ask,
+                ..How::from_settings(directory.settings.session(profile.session.label()))
+            })
+            .ok_or_else(String::new),
         purpose: Purpose { profile: Some(profile.name.clone()), dotfile: Some(directory.path.clone()) },
         force: false,
     };
     climb(context, &directory, profile, &ladder)
+}
+
+/// Has a process of its own renew, and waits for its end, but not for longer than a prompt may. A refresh token is spent
+/// by being sent: who sends it must live to read the answer, whatever the prompt's patience and Ctrl-C have to say.
+fn renew_apart() -> Result<()> {
+    let limit = Limits::HOOK.silent;
+    let failed = |source| Error::System { doing: "start the renewal", source };
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .args(["refresh", "--detached"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let ended = child.wait();
+        let _ = sender.send(ended);
+    });
+    match receiver.recv_timeout(limit) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::TooSlow { operation: "the renewal", seconds: limit.as_secs() }),
+    }
 }
 
 fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder: &Ladder) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::gather::{self, Directory, Rule, Selected, Standing};
 use super::print;
 use crate::cli::Status;
-use crate::context::Context;
+use crate::context::{Context, printable};
 use crate::core::decision::{Blocked, Decision, Goal, ROLE_MARGIN, TOKEN_MARGIN};
 use crate::core::environment::Mark;
 use crate::core::profile::{Profile, SsoProfile};
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Status) -> Result<ExitCode> {
                 let _ = print(&format!("{document:#}\n"));
             }
         })?;
-    print(&if arguments.json { format!("{:#}\n", report.json()) } else { report.text() })?;
+    print(&if arguments.json { format!("{:#}\n", report.json()) } else { printable(&report.text()) })?;
     Ok(report.exit_code())
 }
 

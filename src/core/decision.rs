@@ -109,10 +109,12 @@ pub(crate) fn decide(situation: &Situation) -> Decision {
         _ if enough => Decision::Use,
         (true, Some(Setback::RenewalFailed)) if left > 0 => Decision::Use,
         (true, Some(Setback::RenewalFailed)) => Decision::Blocked(Blocked::RenewalFailed),
-        (false, Some(Setback::RenewalFailed) | None) if person => Decision::SignIn,
+        (false, None) if person => Decision::SignIn,
         // Margins are advisory: what is short but unexpired beats nothing.
         _ if left > 0 => Decision::Use,
         (false, Some(Setback::SignInRefused)) => Decision::Blocked(Blocked::SignInRefused),
+        // The service could not be reached for a sign-in, either.
+        (false, Some(Setback::RenewalFailed)) if person => Decision::Blocked(Blocked::RenewalFailed),
         (false, _) => Decision::Blocked(Blocked::SignInNeeded),
     }
 }
@@ -137,7 +139,9 @@ pub(crate) fn next_question(
             if renewal > situation.now { renewal } else { end.min(situation.now.plus(RETRY)) }
         }),
         Decision::Blocked(_) => setback_until,
-        Decision::Renew | Decision::SignIn => None,
+        // Should the renewal end without a word, it is tried again.
+        Decision::Renew => Some(situation.now.plus(RETRY)),
+        Decision::SignIn => None,
     }
 }
 
@@ -186,7 +190,7 @@ mod tests {
             (None,            Some((-1, true)),        true,   failed,  Blocked(RenewalFailed)),
             (None,            Some((0, false)),        true,   None,    SignIn),
             (None,            None,                    true,   None,    SignIn),
-            (None,            None,                    true,   failed,  SignIn),
+            (None,            None,                    true,   failed,  Blocked(RenewalFailed)),
             (None,            None,                    true,   refused, Blocked(SignInRefused)),
             (None,            None,                    false,  None,    Blocked(SignInNeeded)),
             (None,            None,                    false,  refused, Blocked(SignInRefused)),

@@ -42,7 +42,7 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than
 /// [`MANAGED`]: other providers that some SDK tries before or after the environment (`protocol.md` 6 to 8).
-const FOREIGN: [&str; 13] = [
+const FOREIGN: [&str; 18] = [
     "AWS_EB_PROFILE",
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
@@ -56,6 +56,11 @@ const FOREIGN: [&str; 13] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_CREDENTIAL_FILE",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_DELEGATION_TOKEN",
+    "AWS_SSO_ACCOUNT_ID",
+    "AWS_SSO_ROLE_NAME",
+    "AWS_SSO_SESSION",
 ];
 
 /// One change of the environment.

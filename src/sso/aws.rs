@@ -16,7 +16,11 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use std::path::{Path, PathBuf};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The clients of one sso-session.
@@ -83,11 +87,8 @@ async fn oidc_host(region: &str) -> Result<String> {
 
 /// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
 fn http_client(context: &Context) -> Result<SharedHttpClient> {
-    let trust = match ca_bundle(context) {
-        Some(path) => {
-            let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path, source })?;
-            tls::TrustStore::empty().with_pem_certificate(pem)
-        }
+    let trust = match ca_bundle(context)? {
+        Some(pem) => tls::TrustStore::empty().with_pem_certificate(pem),
         None => tls::TrustStore::default(),
     };
     let tls_context = tls::TlsContext::builder()
@@ -106,9 +107,10 @@ fn http_client(context: &Context) -> Result<SharedHttpClient> {
     }))
 }
 
-/// The one file of root certificates: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
-/// distribution's bundle. Reading one file costs a fraction of the SDK's search through all of them.
-fn ca_bundle(context: &Context) -> Option<PathBuf> {
+/// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
+/// distribution's bundle. Reading one file costs a fraction of the SDK's search through all of them. `None` if there is
+/// no such file.
+fn ca_bundle(context: &Context) -> Result<Option<String>> {
     const BUNDLES: [&str; 5] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",
@@ -116,8 +118,35 @@ fn ca_bundle(context: &Context) -> Option<PathBuf> {
         "/etc/ssl/cert.pem",
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     ];
-    let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| context.var(name)).map(PathBuf::from);
-    named.or_else(|| BUNDLES.iter().map(Path::new).find(|path| path.exists()).map(Path::to_owned))
+    let named =
+        ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| Some((*name, PathBuf::from(context.var(name)?))));
+    if let Some((name, path)) = named {
+        let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path: path.clone(), source })?;
+        let usable = usable_certificates(&pem).ok_or_else(|| Error::Variable {
+            name: name.to_owned(),
+            problem: format!("`{}` holds no certificate", path.display()),
+        });
+        return usable.map(Some);
+    }
+    Ok(BUNDLES.iter().find_map(|path| usable_certificates(&std::fs::read(path).ok()?)))
+}
+
+/// The certificates that TLS can use. The SDK's client panics on any other, and one odd root in a company's bundle is
+/// common.
+fn usable_certificates(pem: &[u8]) -> Option<String> {
+    let mut usable = String::new();
+    for certificate in CertificateDer::pem_slice_iter(pem).flatten() {
+        if rustls::RootCertStore::empty().add(certificate.clone()).is_ok() {
+            let text = STANDARD.encode(&certificate);
+            usable.push_str("-----BEGIN CERTIFICATE-----\n");
+            for line in text.as_bytes().chunks(64) {
+                usable.push_str(&String::from_utf8_lossy(line));
+                usable.push('\n');
+            }
+            usable.push_str("-----END CERTIFICATE-----\n");
+        }
+    }
+    (!usable.is_empty()).then_some(usable)
 }
 
 const REDIRECT_URI: &str = "http://127.0.0.1/oauth/callback";
@@ -271,7 +300,9 @@ where
         ("InvalidGrantException" | "invalid_grant", _) => return Failure::InvalidGrant,
         ("InvalidClientException" | "invalid_client", _) => return Failure::InvalidClient,
         ("TooManyRequestsException", _) | (_, 429) => {
-            let retry_after = header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            // Seconds; the form with a date is not known of these services. More than we would wait is as good as for ever.
+            let retry_after: Option<u64> = header("retry-after").and_then(|text| text.parse().ok());
+            let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds.min(3600)));
             return Failure::Throttled { retry_after };
         }
         ("UnauthorizedException", _) | (_, 401) => return Failure::Unauthorized,

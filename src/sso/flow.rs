@@ -48,8 +48,8 @@ pub(crate) struct Ladder {
     pub(crate) limits: Limits,
     /// Seconds of life that role credentials should have left, if that can be had.
     pub(crate) min_ttl: i64,
-    /// How to sign in if a person is needed; `None` if none is there or may be asked.
-    pub(crate) sign_in: Option<How>,
+    /// How to sign in if a person is needed, or why nobody can be asked.
+    pub(crate) sign_in: Result<How, String>,
     pub(crate) purpose: Purpose,
     /// Sign in even if the token in hand is good.
     pub(crate) force: bool,
@@ -68,12 +68,13 @@ pub(crate) fn role_credentials(
         return Ok(credentials.clone());
     }
     let ladder = &patient_as_needed(ladder, decision);
-    let setback = setbacks::in_force(context, profile.session.cache_key(), context::clock());
+    let deadline = Cell::new(Instant::now() + ladder.limits.silent);
+    let cache_file = aws_cache::role_file_name(profile);
+    let setback = Known::of(context, [profile.session.cache_key(), &cache_file]);
     let climbed = interruptible(async {
-        let cache_file = aws_cache::role_file_name(profile);
         let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
-        let _lock = wait(context, subject, &profile.session, ladder.limits).await?;
-        heed(context, &profile.session, setback.as_ref())?;
+        let _lock = wait(context, subject, &profile.session, ladder.limits, &deadline).await?;
+        setback.heed(&profile.session)?;
         let (now, decision) = look(context, profile, ladder)?;
         match now {
             // Renewed while we waited: as fresh as they get, however short their life.
@@ -84,17 +85,17 @@ pub(crate) fn role_credentials(
             _ => {}
         }
         let portal = Aws::new(context, &profile.session, endpoints).await?;
-        let credentials = Climb::new(context, &profile.session, &portal, ladder).role_credentials(profile).await?;
-        generation::advance(context)?;
+        let climb = Climb::new(context, &profile.session, &portal, ladder, &deadline);
+        let credentials = climb.role_credentials(profile).await?;
+        // Telling other shells is a courtesy; what was fetched is good without it.
+        let _ = generation::advance(context);
         Ok(credentials)
-    })
-    .inspect_err(|error| match error {
-        Error::NotGranted { .. } => remember(context, &aws_cache::role_file_name(profile), error),
-        error => remember(context, profile.session.cache_key(), error),
     });
     match (climbed, in_hand) {
         // Margins are advisory: what is unexpired is used if renewing fails.
-        (Err(error), Some(credentials)) if !matches!(error, Error::Interrupted) => {
+        (Err(error), Some(credentials))
+            if !matches!(error, Error::Interrupted) && credentials.expires_at > context::clock() =>
+        {
             context.detail(&format!("renewing failed ({error}); using what is in hand"));
             Ok(credentials)
         }
@@ -105,17 +106,22 @@ pub(crate) fn role_credentials(
 /// The cached role credentials if they are unexpired, and what to do.
 fn look(context: &Context, profile: &SsoProfile, ladder: &Ladder) -> Result<(Option<RoleCredentials>, Decision)> {
     let now = context::clock();
-    let in_hand = aws_cache::read_role_credentials(context, profile)?;
+    let in_hand =
+        aws_cache::read_role_credentials(context, profile)?.filter(|credentials| credentials.expires_at > now);
     let token = aws_cache::read_token(context, &profile.session)?;
+    // A command tries again what has failed, unless there is something to make do with.
+    let failed = setbacks::in_force(context, profile.session.cache_key(), now)
+        .map(|record| record.kind())
+        .filter(|kind| in_hand.is_some() && *kind == Setback::RenewalFailed);
     let decision = decide(&Situation {
         now,
         goal: Goal::RoleCredentials { min_ttl: ladder.min_ttl },
         role_credentials: in_hand.as_ref().map(|credentials| credentials.expires_at),
         token: token.map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }),
-        person: ladder.sign_in.is_some(),
-        setback: None,
+        person: ladder.sign_in.is_ok(),
+        setback: failed,
     });
-    Ok((in_hand.filter(|credentials| credentials.expires_at > now), decision))
+    Ok((in_hand, decision))
 }
 
 /// Where what is in hand would do, nobody waits long for better, and nobody is asked to sign in for it.
@@ -124,7 +130,7 @@ fn patient_as_needed(ladder: &Ladder, decision: Decision) -> Ladder {
     match decision {
         Decision::UseAndRenew => Ladder {
             limits: Limits { silent: hurried, sign_in: ladder.limits.sign_in.min(hurried), ..ladder.limits },
-            sign_in: None,
+            sign_in: Err(String::new()),
             ..ladder.clone()
         },
         _ => ladder.clone(),
@@ -138,19 +144,19 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
     if let Some(token) = before.as_ref().filter(fresh).filter(|_| !ladder.force) {
         return Ok(token.clone());
     }
+    let deadline = Cell::new(Instant::now() + ladder.limits.silent);
     let token = interruptible(async {
         let portal = Aws::new(context, session, endpoints).await?;
-        Climb::new(context, session, &portal, ladder).token(None).await
-    })
-    .inspect_err(|error| remember(context, session.cache_key(), error))?;
+        Climb::new(context, session, &portal, ladder, &deadline).token(None).await
+    })?;
     if before.as_ref() != Some(&token) {
-        generation::advance(context)?;
+        let _ = generation::advance(context);
     }
     Ok(token)
 }
 
-/// Ends the session at AWS, and then has `remove` take away what is here, all of it under the session's lock. `remove`
-/// is told the token that was there; it runs even if AWS could not be reached.
+/// Has `remove` take away what is here, and then ends the session at AWS, both under the session's lock. In this order,
+/// so that whatever stops us on the way nobody can use what was here. `remove` is told the token that was there.
 pub(crate) fn logout(
     context: &Context,
     session: &SsoSession,
@@ -159,29 +165,15 @@ pub(crate) fn logout(
 ) -> Result<()> {
     let limits = Limits::COMMAND;
     interruptible(async {
-        let _lock = wait(context, Subject::Session(session.cache_key()), session, limits).await?;
+        let deadline = Cell::new(Instant::now() + limits.silent);
+        let _lock = wait(context, Subject::Session(session.cache_key()), session, limits, &deadline).await?;
         let token = aws_cache::read_token(context, session)?;
-        let told = match &token {
-            None => Ok(()),
-            Some(token) => tokio::time::timeout(limits.silent, end(context, session, endpoints, token))
-                .await
-                .unwrap_or(Err(Error::TooSlow { operation: "Logout", seconds: limits.silent.as_secs() })),
-        };
         remove(token.as_ref())?;
-        told
+        let Some(token) = token else { return Ok(()) };
+        tokio::time::timeout(limits.silent, end(context, session, endpoints, &token))
+            .await
+            .unwrap_or(Err(Error::TooSlow { operation: "Logout", seconds: limits.silent.as_secs() }))
     })
-}
-
-/// Keeps hooks, and whoever waits for us, from trying at once what has just failed. Sign-ins that were turned down are
-/// remembered where they happen.
-fn remember(context: &Context, subject: &str, error: &Error) {
-    let failed = match error {
-        Error::Busy { .. } | Error::Setback { .. } => false,
-        error => error.code() == 5 || matches!(error, Error::NotGranted { .. }),
-    };
-    if failed {
-        setbacks::record(context, subject, Setback::RenewalFailed, &error.to_string(), context::clock());
-    }
 }
 
 async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
@@ -193,21 +185,47 @@ async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, tok
     }
 }
 
-/// Gives up if what we waited for has failed meanwhile: of any number of waiters none tries in vain again, and nobody
-/// is asked twice who has just said no. `before` is the setback that was in force when the wait began.
-fn heed(context: &Context, session: &SsoSession, before: Option<&Record>) -> Result<()> {
-    match setbacks::in_force(context, session.cache_key(), context::clock()) {
-        Some(record) if before != Some(&record) => Err(Error::Setback {
-            session: session.label().to_owned(),
-            refused: record.kind() == Setback::SignInRefused,
-            why: record.why,
-        }),
-        _ => Ok(()),
+/// The setbacks that were known before a wait.
+struct Known<'a, const N: usize> {
+    context: &'a Context,
+    subjects: [&'a str; N],
+    records: [Option<Record>; N],
+}
+
+impl<'a, const N: usize> Known<'a, N> {
+    fn of(context: &'a Context, subjects: [&'a str; N]) -> Self {
+        let records = subjects.map(|subject| setbacks::in_force(context, subject, context::clock()));
+        Self { context, subjects, records }
+    }
+
+    /// Gives up if what we waited for has failed meanwhile: of any number of waiters none tries in vain again, and
+    /// nobody is asked twice who has just said no.
+    fn heed(&self, session: &SsoSession) -> Result<()> {
+        for (subject, before) in self.subjects.iter().zip(&self.records) {
+            match setbacks::in_force(self.context, subject, context::clock()) {
+                Some(record) if before.as_ref() != Some(&record) => {
+                    return Err(Error::Setback {
+                        session: session.label().to_owned(),
+                        refused: record.kind() == Setback::SignInRefused,
+                        why: record.why,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
-/// Takes a lock, waiting as long as `limits` has it; after two seconds says for whom.
-async fn wait(context: &Context, subject: Subject<'_>, session: &SsoSession, limits: Limits) -> Result<Lock> {
+/// Takes a lock by the deadline; after two seconds says for whom it waits. A person who is signing in takes longer than
+/// a request and is worth waiting for: as long as `limits` has it, and the deadline moves.
+async fn wait(
+    context: &Context,
+    subject: Subject<'_>,
+    session: &SsoSession,
+    limits: Limits,
+    deadline: &Cell<Instant>,
+) -> Result<Lock> {
     /// How long a wait is nobody's concern.
     const PATIENCE: Duration = Duration::from_secs(2);
     let (sender, mut receiver) = tokio::sync::oneshot::channel();
@@ -215,20 +233,29 @@ async fn wait(context: &Context, subject: Subject<'_>, session: &SsoSession, lim
     if let Some(lock) = taken {
         return Ok(lock);
     }
-    let mut outcome = tokio::time::timeout(limits.sign_in.min(PATIENCE), &mut receiver).await;
-    if outcome.is_err() && limits.sign_in > PATIENCE {
+    let busy = || {
         let Holder { pid, since, .. } = locks::holder(context, subject);
-        context.say(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
-        // A person takes longer than a request, and is worth waiting for.
-        let person = locks::holder(context, Subject::Session(session.cache_key())).signing_in;
-        let limit = if person { limits.sign_in } else { limits.silent };
-        outcome = tokio::time::timeout(limit.saturating_sub(PATIENCE), receiver).await;
+        Error::Busy { what: subject.in_words(), pid, since }
+    };
+    if limits.sign_in.is_zero() {
+        return Err(busy());
     }
-    if let Ok(Ok(lock)) = outcome {
+    let patience = Instant::now() + PATIENCE;
+    if let Ok(Ok(lock)) = tokio::time::timeout_at(patience.min(deadline.get()), &mut receiver).await {
         return lock;
     }
+    let person = locks::holder(context, Subject::Session(session.cache_key())).signing_in;
+    let end = if person { Instant::now() + limits.sign_in } else { deadline.get() };
     let Holder { pid, since, .. } = locks::holder(context, subject);
-    Err(Error::Busy { what: subject.in_words(), pid, since })
+    context.say(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
+    let outcome = tokio::time::timeout_at(end, receiver).await;
+    if person {
+        deadline.set(Instant::now() + limits.silent);
+    }
+    match outcome {
+        Ok(Ok(lock)) => lock,
+        _ => Err(busy()),
+    }
 }
 
 /// Runs `work` on a runtime of this thread until it is done or Ctrl-C comes. The listener is there from the start and
@@ -253,33 +280,39 @@ struct Climb<'a, P> {
     session: &'a SsoSession,
     portal: &'a P,
     ladder: &'a Ladder,
-    deadline: Cell<Instant>,
+    deadline: &'a Cell<Instant>,
     refreshed: Cell<bool>,
     signed_in: Cell<bool>,
 }
 
 impl<'a, P: Portal> Climb<'a, P> {
-    fn new(context: &'a Context, session: &'a SsoSession, portal: &'a P, ladder: &'a Ladder) -> Self {
-        Self {
-            context,
-            session,
-            portal,
-            ladder,
-            deadline: Cell::new(Instant::now() + ladder.limits.silent),
-            refreshed: Cell::new(false),
-            signed_in: Cell::new(false),
-        }
+    fn new(
+        context: &'a Context,
+        session: &'a SsoSession,
+        portal: &'a P,
+        ladder: &'a Ladder,
+        deadline: &'a Cell<Instant>,
+    ) -> Self {
+        Self { context, session, portal, ladder, deadline, refreshed: Cell::new(false), signed_in: Cell::new(false) }
     }
 
     /// GetRoleCredentials; a 401 takes the next rung for another token.
     async fn role_credentials(&self, profile: &SsoProfile) -> Result<RoleCredentials> {
         let mut token = self.token(None).await?;
+        let (session, role) = (self.session.cache_key(), aws_cache::role_file_name(profile));
         loop {
-            match self.get_role_credentials(profile, &token.access_token).await? {
+            let answer = self.get_role_credentials(profile, &token.access_token).await;
+            match answer.map_err(|error| self.remembered(session, error))? {
                 Ok(credentials) => {
+                    let subject = Subject::Session(session);
+                    let _lock = wait(self.context, subject, self.session, self.ladder.limits, self.deadline).await?;
+                    // Who has signed out meanwhile shall not find role credentials here again.
+                    if self.cached().await?.is_none() {
+                        return Err(self.sign_in_needed("signed out meanwhile"));
+                    }
                     aws_cache::write_role_credentials(self.context, profile, &credentials)?;
-                    setbacks::clear(self.context, self.session.cache_key());
-                    setbacks::clear(self.context, &aws_cache::role_file_name(profile));
+                    setbacks::clear(self.context, session);
+                    setbacks::clear(self.context, &role);
                     return Ok(credentials);
                 }
                 Err(Failure::Unauthorized) => {
@@ -287,46 +320,44 @@ impl<'a, P: Portal> Climb<'a, P> {
                     token = self.token(Some(&token.access_token)).await?;
                 }
                 Err(Failure::Forbidden(message)) => {
-                    return Err(Error::NotGranted {
-                        account_id: profile.account_id.clone(),
-                        role_name: profile.role_name.clone(),
-                        message,
-                    });
+                    let (account_id, role_name) = (profile.account_id.clone(), profile.role_name.clone());
+                    return Err(self.remembered(&role, Error::NotGranted { account_id, role_name, message }));
                 }
-                Err(failure) => return Err(failure.into_error("GetRoleCredentials")),
+                Err(failure) => return Err(self.remembered(session, failure.into_error("GetRoleCredentials"))),
             }
         }
     }
 
+    /// Keeps hooks, and whoever waits for the lock that is held here, from trying at once what has just failed. Sign-ins
+    /// that were turned down are remembered where they happen.
+    fn remembered(&self, subject: &str, error: Error) -> Error {
+        if error.code() == 5 || matches!(error, Error::NotGranted { .. }) {
+            setbacks::record(self.context, subject, Setback::RenewalFailed, &error.to_string(), context::clock());
+        }
+        error
+    }
+
+    /// Asks until there is an answer or the time is up: the request spends nothing.
     async fn get_role_credentials(
         &self,
         profile: &SsoProfile,
         access_token: &Secret,
     ) -> Result<Result<RoleCredentials, Failure>> {
-        self.patiently("GetRoleCredentials", Failure::is_transient, || {
-            self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name)
-        })
-        .await
-    }
-
-    /// Sends a request until there is an answer, a failure that `may_repeat` does not name, or the time is up.
-    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
-        &self,
-        operation: &'static str,
-        may_repeat: fn(&Failure) -> bool,
-        request: impl Fn() -> F,
-    ) -> Result<Result<T, Failure>> {
         let mut attempt = 0;
         loop {
-            let answer = self.in_time(operation, request()).await?;
+            let request = self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name);
+            let answer = tokio::time::timeout_at(self.deadline.get(), request).await.map_err(|_| Error::TooSlow {
+                operation: "GetRoleCredentials",
+                seconds: self.ladder.limits.silent.as_secs(),
+            })?;
             let wait = match &answer {
-                Err(failure) if may_repeat(failure) && attempt < 3 => pause(failure, attempt),
+                Err(failure) if failure.is_transient() && attempt < 3 => pause(failure, attempt),
                 _ => return Ok(answer),
             };
             if Instant::now() + wait >= self.deadline.get() {
                 return Ok(answer);
             }
-            self.context.detail(&format!("{operation} failed, again in {} ms", wait.as_millis()));
+            self.context.detail(&format!("GetRoleCredentials failed, again in {} ms", wait.as_millis()));
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
@@ -343,10 +374,10 @@ impl<'a, P: Portal> Climb<'a, P> {
         }
         let before = self.cached().await?;
         let key = self.session.cache_key();
-        let setback = setbacks::in_force(self.context, key, context::clock());
-        let mut lock = wait(self.context, Subject::Session(key), self.session, self.ladder.limits).await?;
-        heed(self.context, self.session, setback.as_ref())?;
-        self.deadline.set(Instant::now() + self.ladder.limits.silent);
+        let setback = Known::of(self.context, [key]);
+        let mut lock =
+            wait(self.context, Subject::Session(key), self.session, self.ladder.limits, self.deadline).await?;
+        setback.heed(self.session)?;
         let mut cached = self.cached().await?;
         // Signed in while we waited: that is as good as having done it ourselves, forced or not.
         let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);
@@ -360,13 +391,16 @@ impl<'a, P: Portal> Climb<'a, P> {
             match self.refresh(token).await {
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => {}
-                Err(error) => return usable.ok_or(error),
+                Err(error) => {
+                    let error = self.remembered(key, error);
+                    return usable.filter(|token| token.expires_at > context::clock()).ok_or(error);
+                }
             }
         }
         if let Some(token) = usable.filter(|_| !self.ladder.force) {
             return Ok(token);
         }
-        self.sign_in(rejected.is_some(), &mut lock).await
+        self.sign_in(rejected.is_some(), &mut lock).await.map_err(|error| self.remembered(key, error))
     }
 
     /// The token in the cache. Other tools write the file in place, so it may be caught half-written; a second look
@@ -388,9 +422,17 @@ impl<'a, P: Portal> Climb<'a, P> {
         let Some((registration, refresh_token)) = token.renewal(context::clock()) else { return Ok(None) };
         self.context.detail("renewing the access token");
         self.refreshed.set(true);
-        let undone = |failure: &Failure| matches!(failure, Failure::Throttled { .. });
+        // No deadline cuts this one off: an answer that is not read is a session lost. The client has its own.
         let request = || self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
-        match self.patiently("CreateToken", undone, request).await? {
+        let mut answer = request().await;
+        if let Err(failure @ Failure::Throttled { .. }) = &answer {
+            let wait = pause(failure, 0);
+            if Instant::now() + wait < self.deadline.get() {
+                tokio::time::sleep(wait).await;
+                answer = request().await;
+            }
+        }
+        match answer {
             Ok(issued) => {
                 let renewed = Token {
                     access_token: issued.access_token,
@@ -425,6 +467,14 @@ impl<'a, P: Portal> Climb<'a, P> {
         }
     }
 
+    fn sign_in_needed(&self, why: &str) -> Error {
+        Error::SignInNeeded {
+            session: self.session.label().to_owned(),
+            profile: self.ladder.purpose.profile.clone(),
+            why: why.to_owned(),
+        }
+    }
+
     /// Has the person sign in, once, under the session's lock.
     async fn sign_in(&self, rejected: bool, lock: &mut Lock) -> Result<Token> {
         let key = self.session.cache_key();
@@ -432,16 +482,11 @@ impl<'a, P: Portal> Climb<'a, P> {
             self.drop_token().await?;
         }
         let how = match &self.ladder.sign_in {
-            Some(how) if !self.signed_in.get() => how,
-            how => {
-                let why = if how.is_some() { "AWS does not accept the new access token" } else { "" };
-                return Err(Error::SignInNeeded {
-                    session: self.session.label().to_owned(),
-                    profile: self.ladder.purpose.profile.clone(),
-                    why: why.to_owned(),
-                });
-            }
-        };
+            Ok(how) if !self.signed_in.get() => Ok(how),
+            Ok(_) => Err("AWS does not accept the new access token"),
+            Err(why) => Err(why.as_str()),
+        }
+        .map_err(|why| self.sign_in_needed(why))?;
         self.signed_in.set(true);
         lock.note_sign_in();
         let outcome = sign_in(self.context, self.portal, self.session, how, &self.ladder.purpose).await;
@@ -459,7 +504,7 @@ impl<'a, P: Portal> Climb<'a, P> {
                         error => error.to_string(),
                     };
                     setbacks::record(self.context, key, Setback::SignInRefused, &why, context::clock());
-                    generation::advance(self.context)?;
+                    let _ = generation::advance(self.context);
                 }
                 Err(error)
             }
@@ -474,12 +519,6 @@ impl<'a, P: Portal> Climb<'a, P> {
             Some(token) => aws_cache::write_token(self.context, self.session, &Token { expires_at: now, ..token }),
             None => Ok(()),
         }
-    }
-
-    async fn in_time<T>(&self, operation: &'static str, request: impl Future<Output = T>) -> Result<T> {
-        tokio::time::timeout_at(self.deadline.get(), request)
-            .await
-            .map_err(|_| Error::TooSlow { operation, seconds: self.ladder.limits.silent.as_secs() })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::browser::Browser;
 use super::loopback::{Callback, Loopback};
 use super::portal::{Client, Failure, Grant, IssuedToken, Portal};
-use crate::context::{self, Context};
+use crate::context::{self, Context, eprint_line};
 use crate::core::credentials::{Registration, Secret, Token};
 use crate::core::profile::SsoSession;
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ pub(super) async fn sign_in(
     let attempt = Attempt { context, portal, session, how };
     announce(context, session, purpose);
     let attempt = async {
-        if how.ask && !confirmed(context).await {
+        if how.ask && !confirmed().await {
             return Err(Error::SignInRefused { session: session.label().to_owned(), how: "declined".to_owned() });
         }
         attempt.run().await
@@ -87,8 +87,8 @@ fn announce(context: &Context, session: &SsoSession, purpose: &Purpose) {
 }
 
 /// Asks on the terminal. The line is read by a thread, so that Ctrl-C and the time limit are heard meanwhile.
-async fn confirmed(context: &Context) -> bool {
-    context.say("awsdir: sign in now? [Y/n]");
+async fn confirmed() -> bool {
+    eprint_line("awsdir: sign in now? [Y/n]");
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -153,7 +153,8 @@ impl<P: Portal> Attempt<'_, P> {
         let (state, code_verifier) = (random_text()?, random_text()?);
         let url = self.authorize_url(&registration, &redirect_uri, &state, &code_verifier);
         let opened = browser.is_some_and(|browser| browser.open(&url));
-        self.context.say(&if opened {
+        // What a person must act upon is said even with --quiet.
+        eprint_line(&if opened {
             format!("awsdir: approve it in your browser; if no page opens, open this one:\n  {url}")
         } else {
             format!("awsdir: open this page in a browser on this machine and approve it:\n  {url}")
@@ -205,10 +206,17 @@ impl<P: Portal> Attempt<'_, P> {
             .start_device_authorization(&registration, &self.session.start_url)
             .await
             .map_err(|f| Stop::Failed(f, "StartDeviceAuthorization"))?;
+        for address in [&started.verification_uri, &started.verification_uri_complete] {
+            if !is_page(address) {
+                let message = "the page it names for the sign-in is none".to_owned();
+                let failure = Failure::Other { status: None, message, request_id: None };
+                return Err(Stop::Failed(failure, "StartDeviceAuthorization"));
+            }
+        }
         if let Some(browser) = browser {
             browser.open(&started.verification_uri_complete);
         }
-        self.context.say(&format!(
+        eprint_line(&format!(
             "awsdir: open {} on any device and confirm the code {}\n  or straight: {}",
             started.verification_uri, started.user_code, started.verification_uri_complete
         ));
@@ -265,6 +273,17 @@ fn token(issued: IssuedToken, registration: Registration) -> Token {
     }
 }
 
+/// Whether an address that a service gave us may be handed to a browser: a page of the web, or of this machine.
+fn is_page(address: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic();
+    let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let local = || {
+        let rest = local.iter().find_map(|host| address.strip_prefix(host));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
+    };
+    address.chars().all(plain) && (address.starts_with("https://") || local())
+}
+
 /// PKCE unless a redirect cannot reach us: over SSH, where no browser is at hand, or for a legacy profile, whose
 /// client can have no redirect.
 fn choose_flow(context: &Context, session: &SsoSession, how: &How, browser: bool) -> Flow {
@@ -285,4 +304,32 @@ fn random_text() -> Result<Secret, Error> {
         source: std::io::Error::other(error.to_string()),
     })?;
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_page;
+
+    #[test]
+    fn only_pages_are_opened() {
+        for page in [
+            "https://device.sso.us-east-1.amazonaws.com/?user_code=AB",
+            "http://127.0.0.1:8/device",
+            "http://localhost",
+        ] {
+            assert!(is_page(page), "{page}");
+        }
+        for other in [
+            "",
+            "file:///etc/passwd",
+            "http://example.com/",
+            "http://127.0.0.1.example.com/",
+            "javascript:alert(1)",
+            "https://x/ y",
+            "https://x/\u{1b}[31m",
+            "--help",
+        ] {
+            assert!(!is_page(other), "{other}");
+        }
+    }
 }

@@ -101,6 +101,13 @@ fn held(mut file: File) -> Lock {
     Lock(file)
 }
 
+impl Drop for Lock {
+    /// Nobody holds it: while it is still ours, the note goes.
+    fn drop(&mut self) {
+        let _ = self.0.set_len(0);
+    }
+}
+
 impl Lock {
     /// Notes that a person is signing in.
     pub(crate) fn note_sign_in(&mut self) {

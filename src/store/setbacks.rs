@@ -70,9 +70,7 @@ pub(crate) fn record(context: &Context, subject: &str, kind: Setback, why: &str,
     }
 }
 
-/// Forgets the setback: something has worked.
-pub(crate) fn clear(context: &Context, subject: &str) {
-    if let Ok(path) = path(context, subject) {
-        let _ = files::remove(&path);
-    }
+/// Forgets the setback: something has worked, or a person wants it tried. Returns whether there was one.
+pub(crate) fn clear(context: &Context, subject: &str) -> bool {
+    path(context, subject).is_ok_and(|path| path.exists() && files::remove(&path).is_ok())
 }
