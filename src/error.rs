@@ -47,7 +47,7 @@ pub(crate) enum Error {
     #[error("there is no `.awsprofile` in or above `{}`", directory.display())]
     NoDotfile { directory: PathBuf },
     #[error("`{}` is refused: {why}", path.display())]
-    DotfileRefused { path: PathBuf, why: &'static str },
+    DotfileRefused { path: PathBuf, why: &'static str, mend: Option<&'static str> },
     #[error("`{}` is not allowed; it selects {selects}", path.display())]
     NotAllowed { path: PathBuf, profile: String, selects: String },
 
@@ -145,9 +145,9 @@ impl Error {
         Some(match self {
             Self::UnknownProfile { near, .. } if near.is_empty() => "aws configure list-profiles".to_owned(),
             Self::NotAllowed { path, .. } => format!("awsdir allow {}", pasteable(path)),
-            Self::DotfileRefused { path, .. } => {
+            Self::DotfileRefused { path, mend: Some(mend), .. } => {
                 let path = pasteable(path);
-                format!("chmod o-w {path} && chown \"$USER\" {path} && awsdir allow {path}")
+                format!("{mend} {path} && awsdir allow {path}")
             }
             Self::NoProfile | Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
             Self::NoSession { verb, .. } => format!("awsdir {verb} --session NAME"),

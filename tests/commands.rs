@@ -149,7 +149,7 @@ fn credential_process_keeps_its_contract_and_never_asks() {
     let at_terminal = terminal::run(&mut sandbox.awsdir(["credential-process", "read-only", "--color", "never"]));
     assert_eq!(at_terminal.status.code(), Some(4));
     insta::assert_snapshot!(at_terminal.text(), @"
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (credential-process asks nobody)
     hint: awsdir login read-only
     ");
     assert!(sandbox.idc.requests().is_empty() && sandbox.idc.browser_opens().is_empty());
@@ -173,17 +173,17 @@ fn export_signs_in_only_at_a_terminal_and_keeps_stdout_for_data() {
     insta::assert_snapshot!(session(&sandbox, ["export read-only", "-q export read-only", "login read-only"]), @"
     $ awsdir export read-only
     -- stderr --
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (no terminal)
     hint: awsdir login read-only
     -- exit status: 4 --
     $ awsdir -q export read-only
     -- stderr --
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (no terminal)
     hint: awsdir login read-only
     -- exit status: 4 --
     $ awsdir login read-only
     -- stderr --
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (no terminal)
     hint: awsdir login read-only
     -- exit status: 4 --
     ");
@@ -359,7 +359,7 @@ fn login_and_logout_say_which_session_they_cannot_find() {
     $ awsdir logout
     -- stderr --
     awsdir: nothing says which sso-session: no profile is in force here, and there are 2 of them
-    hint: awsdir login --session NAME
+    hint: awsdir logout --session NAME
     -- exit status: 3 --
     ");
     assert!(sandbox.idc.requests().is_empty());

@@ -227,11 +227,11 @@ fn our_own_failure_is_125() {
     awsdir: profile `static` does not sign in through IAM Identity Center
     -- exit status: 125 --
     -- stderr --
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (no terminal)
     hint: awsdir login read-only
     -- exit status: 125 --
     -- stderr --
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (`--login never`)
     hint: awsdir login read-only
     -- exit status: 125 --
     -- stderr --
@@ -269,7 +269,7 @@ fn login_never_opens_no_browser() {
     let ran = terminal::run(&mut sandbox.with_aws(["--color", "never", "--login", "never", "read-only", "--", "true"]));
     assert_eq!(ran.status.code(), Some(125));
     insta::assert_snapshot!(ran.text(), @"
-    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
+    awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (`--login never`)
     hint: awsdir login read-only
     ");
     let ran = terminal::run(sandbox.with_aws(["read-only", "--", "true"]).env("AWSDIR_LOGIN", "never"));
@@ -492,7 +492,7 @@ fn at_a_terminal_a_sign_in_comes_first_and_then_the_command_has_the_terminal() {
 }
 
 #[test]
-fn a_sign_in_interrupted_is_130_and_the_command_does_not_run() {
+fn a_sign_in_interrupted_ends_the_line_and_the_command_does_not_run() {
     let sandbox = Sandbox::new();
     sandbox.idc.settings(|settings| settings.browser = crate::identity_center::BrowserBehaviour::Nothing);
     let marker = sandbox.path("ran");
@@ -500,6 +500,7 @@ fn a_sign_in_interrupted_is_130_and_the_command_does_not_run() {
     let mut terminal = Terminal::spawn(&mut command);
     eventually("the browser", || sandbox.idc.browser_opens().len() == 1);
     terminal.send("\x03");
-    assert_eq!(terminal.wait().status.code(), Some(130));
+    // Of the signal, which a shell shows as 130: `with-aws prod -- plan; apply` must not go on to apply.
+    assert_eq!(terminal.wait().status.signal(), Some(2));
     assert!(!marker.exists());
 }

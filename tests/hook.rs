@@ -226,6 +226,7 @@ fn the_hook_when_renewable_has_a_refresh_run() {
     insta::assert_snapshot!(hook(&sandbox, "app", &[]), @"
     status='active'
     next='refresh'
+    deadline='[EPOCH]'
     generation='[ID]'
     watch_config='[HOME]/.aws/config'
     watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
@@ -277,7 +278,7 @@ fn the_hook_when_a_sign_in_is_needed_and_somebody_is_there() {
     export AWS_DEFAULT_REGION='eu-west-1'
     export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     ");
-    for (name, value) in [("CI", "true"), ("TERM", "dumb"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
+    for (name, value) in [("CI", "true"), ("CLAUDECODE", "1"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
         let mut command = sandbox.awsdir(["hook", "bash"]);
         let ran = terminal::run_with_piped_stdout(command.current_dir(sandbox.path("app")).env(name, value));
         assert!(!neutral(&sandbox, &ran.stdout).contains("next="), "{name}={value}");
@@ -405,7 +406,7 @@ fn the_hook_of_a_refused_dotfile() {
     generation='[ID]'
     watch_config='[HOME]/.aws/config'
     said='[ID]'
-    awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: ls -l [HOME]/app/.awsprofile
+    awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: chmod o-w [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile
     ");
 }
 

@@ -433,18 +433,20 @@ mod refusing {
 mod without_a_person {
     use super::*;
 
-    const SIGN_IN_NEEDED: &str = "\
-awsdir: sign-in needed: the session `corp` of profile `read-only` is stale
-hint: awsdir login read-only
--- exit status: 4 --
-";
+    fn sign_in_needed(why: &str) -> String {
+        format!(
+            "awsdir: sign-in needed: the session `corp` of profile `read-only` is stale ({why})\n\
+             hint: awsdir login read-only\n-- exit status: 4 --\n"
+        )
+    }
 
     #[test]
     fn nothing_is_opened_nothing_is_asked_and_exit_4_names_the_command() {
         let sandbox = sandbox();
-        for verb in ["login", "export", "credential-process"] {
+        let asks_nobody = "credential-process asks nobody";
+        for (verb, why) in [("login", "no terminal"), ("export", "no terminal"), ("credential-process", asks_nobody)] {
             let said = sandbox.transcript(&mut sandbox.awsdir([verb, "read-only"]));
-            assert_eq!(said, format!("-- stderr --\n{SIGN_IN_NEEDED}"), "{verb}");
+            assert_eq!(said, format!("-- stderr --\n{}", sign_in_needed(why)), "{verb}");
         }
         assert_eq!(sandbox.asked(), "");
         assert_eq!(sandbox.idc.browser_opens(), [""; 0]);
@@ -452,21 +454,32 @@ hint: awsdir login read-only
 
     #[test]
     fn a_terminal_that_a_machine_uses_is_no_person() {
-        let variables = [("CI", "true"), ("TERM", "dumb"), ("CLAUDECODE", "1"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")];
+        let variables = [("CI", "true"), ("CLAUDECODE", "1"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")];
         for (name, value) in variables {
             let mut sandbox = sandbox();
             sandbox.set(name, value);
             let said = sandbox.at_terminal(&mut sandbox.awsdir(["export", "read-only"]));
-            assert_eq!(said, SIGN_IN_NEEDED, "{name}={value}");
+            assert_eq!(said, sign_in_needed(&format!("`{name}` is set")), "{name}={value}");
             assert_eq!(sandbox.asked(), "", "{name}={value}");
         }
+    }
+
+    #[test]
+    fn a_person_may_have_a_dumb_terminal() {
+        let mut sandbox = sandbox();
+        sandbox.set("TERM", "dumb");
+        let ran = run_with_piped_stdout(&mut export(&sandbox, "read-only"));
+        assert_eq!((code(&ran), sandbox.idc.browser_opens().len()), (Some(0), 1), "{}", ran.text());
     }
 
     #[test]
     fn a_setting_can_forbid_sign_ins() {
         let sandbox = sandbox();
         sandbox.write(".config/awsdir/config", "[awsdir]\nlogin = never\n");
-        assert_eq!(sandbox.at_terminal(&mut sandbox.awsdir(["export", "read-only"])), SIGN_IN_NEEDED);
+        assert_eq!(
+            sandbox.at_terminal(&mut sandbox.awsdir(["export", "read-only"])),
+            sign_in_needed("`login = never`")
+        );
         assert_eq!(sandbox.asked(), "");
     }
 
@@ -915,7 +928,7 @@ mod under_a_hook {
         let prod = sandbox.allowed_project("prod", "prod-admin");
         assert_snapshot!(sandbox.at_terminal(&mut refresh(&sandbox, &prod)), @"
         awsdir: permission set `Admin` in account 222222222222 is not granted to you (No access)
-        -- exit status: 4 --
+        -- exit status: 5 --
         ");
         sandbox.idc.clear_requests();
         assert_eq!(sandbox.at_terminal(&mut refresh(&sandbox, &prod)), "");
@@ -933,7 +946,7 @@ mod under_a_hook {
         sandbox.idc.inject(Operation::GetRoleCredentials, Fault::Hang, 9);
         let before = Instant::now();
         assert_snapshot!(sandbox.at_terminal(&mut refresh(&sandbox, &work)), @"
-        awsdir: GetRoleCredentials took longer than 5 s
+        awsdir: the renewal took longer than 5 s
         -- exit status: 5 --
         ");
         let took = before.elapsed();

@@ -313,13 +313,13 @@ fn status_of_a_refused_file() {
     insta::assert_snapshot!(status(&sandbox), @r#"
     -- stderr --
     awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it
-    hint: ls -l [HOME]/app/.awsprofile
+    hint: chmod o-w [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile
     -- exit status: 3 --
     -- json --
     state: "configuration"
     dotfile: "[HOME]/app/.awsprofile"
     error: "`[HOME]/app/.awsprofile` is refused: others can write to it"
-    hint: "ls -l [HOME]/app/.awsprofile"
+    hint: "chmod o-w [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile"
     "#);
 }
 

@@ -99,7 +99,7 @@ fn what_could_not_act_anyway_is_not_allowed() {
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/shared/.awsprofile` is refused: others can write to it
-    hint: ls -l [HOME]/shared/.awsprofile
+    hint: chmod o-w [HOME]/shared/.awsprofile && awsdir allow [HOME]/shared/.awsprofile
     -- exit status: 3 --
     ");
     assert!(!sandbox.path(".local/state/awsdir/allow").exists());
@@ -241,7 +241,7 @@ fn a_file_that_others_can_write_is_refused_even_when_allowed() {
     fs::set_permissions(sandbox.path("app/.awsprofile"), fs::Permissions::from_mode(0o646)).unwrap();
     let (acts, said) = hook(&sandbox, "app");
     assert!(!acts);
-    insta::assert_snapshot!(said, @"awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: ls -l [HOME]/app/.awsprofile");
+    insta::assert_snapshot!(said, @"awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: chmod o-w [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile");
 }
 
 #[test]
@@ -255,13 +255,13 @@ fn a_file_of_another_user_is_refused_even_under_a_trusted_root() {
     }
     let (acts, said) = hook(&sandbox, "app");
     assert!(!acts);
-    insta::assert_snapshot!(said + &run(&sandbox, "allow app"), @"
-    awsdir: `[HOME]/app/.awsprofile` is refused: another user owns it; run: ls -l [HOME]/app/.awsprofile
+    insta::assert_snapshot!(said + &run(&sandbox, "allow app"), @r#"
+    awsdir: `[HOME]/app/.awsprofile` is refused: another user owns it; run: sudo chown "$USER" [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile
     -- stderr --
     awsdir: `[HOME]/app/.awsprofile` is refused: another user owns it
-    hint: ls -l [HOME]/app/.awsprofile
+    hint: sudo chown "$USER" [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile
     -- exit status: 3 --
-    ");
+    "#);
 }
 
 #[cfg(target_os = "linux")]
@@ -302,27 +302,21 @@ fn what_is_not_a_regular_file_is_passed_by_and_never_waited_for() {
     insta::assert_snapshot!(shown, @"
     -- stderr --
     awsdir: `[HOME]/app/fifo/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/fifo/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/app/fifo/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/fifo/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/app/folder/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/folder/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/app/folder/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/folder/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/app/device/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/device/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: `[HOME]/app/device/.awsprofile` is refused: it is not a regular file
-    hint: ls -l [HOME]/app/device/.awsprofile
     -- exit status: 3 --
     -- stderr --
     awsdir: could not read `[HOME]/app/dangling/.awsprofile`

@@ -5,9 +5,9 @@ use crate::cli::{Exec, ExecLogin};
 use crate::context::{Context, clock};
 use crate::core::environment::{self, Mark, Role};
 use crate::error::{Error, Result};
+use rustix::fs::Access;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -50,13 +50,16 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
 
 /// The program that a shell would run: as named if there is a slash in it, else the first executable on the path.
 fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
-    let executable =
-        |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let executable = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
     let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
         vec![PathBuf::from(name)]
     } else {
         std::env::split_paths(path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")))
-            .map(|folder| folder.join(name))
+            .map(|folder| match folder.as_os_str().is_empty() {
+                // An empty element is the current directory.
+                true => Path::new(".").join(name),
+                false => folder.join(name),
+            })
             .collect()
     };
     if let Some(program) = candidates.iter().find(|candidate| executable(candidate)) {

@@ -14,11 +14,10 @@ use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result, login_command};
 use crate::shell::Script;
 use crate::store::settings::Settings;
-use crate::store::{aws_cache, files, generation};
+use crate::store::{aws_cache, files, generation, setbacks};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// The status words of the protocol.
 const ACTIVE: &str = "active";
@@ -140,7 +139,11 @@ fn sso(
     let standing = Standing::of(context, profile, directory.goal(), person)?;
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
-    if standing.decision == Decision::UseAndRenew && !renewed_just_now(context, profile) {
+    // Where the service grants no longer life than the margin, every prompt would be the time to renew.
+    let as_fresh_as_it_gets = credentials.is_some_and(|credentials| {
+        setbacks::has_short_life(context, &aws_cache::role_file_name(profile), credentials.expires_at)
+    });
+    if standing.decision == Decision::UseAndRenew && !as_fresh_as_it_gets {
         renew_in_background();
     }
     let session = profile.session.label();
@@ -189,12 +192,6 @@ fn drop_inherited(inherited: &[&'static str], answer: &mut Answer) {
             answer.assignments.push(Assignment { name, value: None });
         }
     }
-}
-
-/// Role credentials that were renewed less than a minute ago are as fresh as they get, however short their life.
-fn renewed_just_now(context: &Context, profile: &SsoProfile) -> bool {
-    let modified = aws_cache::role_path(context, profile).ok().and_then(|path| path.metadata().ok()?.modified().ok());
-    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age < Duration::from_mins(1))
 }
 
 /// Starts `awsdir refresh` for nobody to wait for. If it cannot be started the next question comes soon enough.

@@ -26,7 +26,8 @@ use std::process::ExitCode;
 pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
         Command::Init(arguments) => init::run(context, &arguments),
-        Command::Hook(arguments) => hook::run(context, &arguments),
+        // Whatever happens to its output, a hook never fails.
+        Command::Hook(arguments) => hook::run(context, &arguments).or(Ok(())),
         Command::Refresh(arguments) => return Ok(refresh::run(context, &arguments)),
         Command::Pin(arguments) => pin::run(context, &arguments),
         Command::Allow(arguments) => allow::allow(context, &arguments),

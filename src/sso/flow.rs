@@ -8,7 +8,7 @@ use super::portal::{Failure, Grant, Portal};
 use super::sign_in::{How, Purpose, sign_in};
 use crate::context::{self, Context};
 use crate::core::credentials::{RoleCredentials, Secret, Token};
-use crate::core::decision::{Decision, Goal, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
+use crate::core::decision::{Decision, Goal, ROLE_MARGIN, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
 use crate::core::profile::{SsoProfile, SsoSession};
 use crate::error::{Error, Result};
 use crate::store::locks::{self, Holder, Lock, Subject};
@@ -313,6 +313,9 @@ impl<'a, P: Portal> Climb<'a, P> {
                     aws_cache::write_role_credentials(self.context, profile, &credentials)?;
                     setbacks::clear(self.context, session);
                     setbacks::clear(self.context, &role);
+                    if credentials.expires_at.since(context::clock()) < ROLE_MARGIN {
+                        setbacks::note_short_life(self.context, &role, credentials.expires_at);
+                    }
                     return Ok(credentials);
                 }
                 Err(Failure::Unauthorized) => {

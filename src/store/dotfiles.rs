@@ -45,7 +45,7 @@ pub(crate) fn read(path: &Path) -> Result<Found> {
     let file = File::from(descriptor);
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
-        return Err(Error::DotfileRefused { path: path.to_owned(), why: "it is not a regular file" });
+        return Err(Error::DotfileRefused { path: path.to_owned(), why: "it is not a regular file", mend: None });
     }
     let mut content = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content).map_err(failed)?;
@@ -56,14 +56,14 @@ impl Found {
     /// Refuses a file that somebody else could have written: owned by another than `uid` or root, or writable by
     /// everybody.
     pub(crate) fn check_owner(&self, uid: u32) -> Result<()> {
-        let why = if self.owner != uid && self.owner != 0 {
-            "another user owns it"
+        let (why, mend) = if self.owner != uid && self.owner != 0 {
+            ("another user owns it", "sudo chown \"$USER\"")
         } else if self.mode & 0o002 != 0 {
-            "others can write to it"
+            ("others can write to it", "chmod o-w")
         } else {
             return Ok(());
         };
-        Err(Error::DotfileRefused { path: self.path.clone(), why })
+        Err(Error::DotfileRefused { path: self.path.clone(), why, mend: Some(mend) })
     }
 
     pub(crate) fn parse(&self) -> Result<Dotfile> {

@@ -80,8 +80,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Removes a file; one that is not there is removed already.
+/// Removes a file, and what a writer that was killed may have left of a replacement. One that is not there is removed
+/// already.
 pub(crate) fn remove(path: &Path) -> Result<()> {
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(path.file_name().unwrap_or_default());
+    prefix.push(".");
+    let beside = path.parent().map(fs::read_dir);
+    for entry in beside.into_iter().flatten().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(Error::File { verb: "remove", path: path.to_owned(), source })

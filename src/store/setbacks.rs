@@ -74,3 +74,16 @@ pub(crate) fn record(context: &Context, subject: &str, kind: Setback, why: &str,
 pub(crate) fn clear(context: &Context, subject: &str) -> bool {
     path(context, subject).is_ok_and(|path| path.exists() && files::remove(&path).is_ok())
 }
+
+/// Notes that role credentials which end at `expires_at` had been renewed a moment ago: nothing longer is to be had, and
+/// renewing them ahead is pointless.
+pub(crate) fn note_short_life(context: &Context, role: &str, expires_at: Timestamp) {
+    if let Ok(path) = path(context, &format!("short {role}")) {
+        let _ = files::replace(&path, expires_at.to_string().as_bytes());
+    }
+}
+
+pub(crate) fn has_short_life(context: &Context, role: &str, expires_at: Timestamp) -> bool {
+    let noted = path(context, &format!("short {role}")).ok().and_then(|path| fs::read_to_string(path).ok());
+    noted.is_some_and(|noted| noted == expires_at.to_string())
+}

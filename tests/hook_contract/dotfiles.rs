@@ -89,7 +89,7 @@ fn a_broken_one_sets_nothing_and_is_said_once(shell: Shell) {
     session.quietly(["chmod 666 ../.awsprofile", "cd ~"]);
     assert_eq!(
         session.run("cd app"),
-        "awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: ls -l [HOME]/app/.awsprofile"
+        "awsdir: `[HOME]/app/.awsprofile` is refused: others can write to it; run: chmod o-w [HOME]/app/.awsprofile && awsdir allow [HOME]/app/.awsprofile"
     );
     assert_eq!(session.aws(), "AWS_REGION=theirs");
 }

@@ -135,7 +135,7 @@ fn subshells_and_scripts_never_sign_in(shell: Shell) {
 }
 
 fn nor_does_a_shell_that_a_machine_runs(shell: Shell) {
-    for (name, value) in [("CI", "true"), ("TERM", "dumb"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
+    for (name, value) in [("CI", "true"), ("CLAUDECODE", "1"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
         let world = world();
         let mut session = Start::new(shell, &world).env(name, value).open();
         let said = session.run("cd app");
