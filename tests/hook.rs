@@ -5,9 +5,9 @@ use crate::identity_center::{Consent, Fault, Operation};
 use crate::sandbox::{ROLE_FILE, Sandbox, eventually, from_now};
 use crate::terminal::{self, LIMIT};
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What the hook answers in a directory, in words that are the same for every shell (and it must be), then what it
 /// says on stderr. Lines that carry nothing are left out.
@@ -509,13 +509,42 @@ fn expiring_role_credentials_are_renewed_in_the_background() {
     assert!(sandbox.idc.requests().is_empty(), "renewed a moment ago: as fresh as it gets");
 
     sandbox.idc.settings(|settings| settings.role_lifetime = Duration::from_hours(1));
-    let role_file = File::options().write(true).open(sandbox.path(ROLE_FILE)).unwrap();
-    role_file.set_modified(SystemTime::now() - Duration::from_mins(2)).unwrap();
+    let mut older = sandbox.read_json(ROLE_FILE);
+    older["Credentials"]["Expiration"] = from_now(240).into();
+    sandbox.write(ROLE_FILE, older.to_string());
     assert!(run().contains("AWS_ACCESS_KEY_ID='[KEY ID]'"), "and nobody waits");
     assert!(sandbox.idc.wait_for(Operation::GetRoleCredentials, 1, LIMIT));
     eventually("a new generation", || sandbox.read(".local/state/awsdir/generation") != generation);
     assert_ne!(in_cache(), before);
     assert!(sandbox.idc.browser_opens().len() == 1, "that of the sign-in");
+}
+
+#[test]
+fn who_has_signed_out_is_not_signed_in_again_by_a_hook() {
+    let sandbox = project("read-only");
+    sandbox.sign_in(|_| {});
+    assert!(sandbox.awsdir(["logout", "--session", "corp"]).output().unwrap().status.success());
+    let hook = || {
+        let mut command = sandbox.awsdir(["hook", "bash"]);
+        terminal::run_with_piped_stdout(command.current_dir(sandbox.path("app")))
+    };
+    let ran = hook();
+    assert!(!neutral(&sandbox, &ran.stdout).contains("next="));
+    assert_eq!(ran.text(), "awsdir: you signed out of `corp`; run: awsdir login read-only\n");
+    // Who signs in again, has changed their mind.
+    sandbox.sign_in(|_| {});
+    assert!(neutral(&sandbox, &hook().stdout).contains("next='refresh'"));
+}
+
+#[test]
+fn names_command_no_terminal() {
+    let sandbox = Sandbox::new();
+    let directory = "x\u{1b}]0;owned\u{7}";
+    sandbox.project(directory, "read-only");
+    let said = said(&sandbox, directory, &["hook", "bash"]);
+    assert!(said.contains(r"x\u{1b}]0;owned\u{7}/.awsprofile` is not allowed"), "{said}");
+    assert!(said.contains(r"awsdir allow $'[HOME]/x\033]0;owned\007/.awsprofile'"), "{said}");
+    assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{said:?}");
 }
 
 #[test]

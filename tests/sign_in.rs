@@ -504,6 +504,16 @@ mod renewing {
     use super::*;
 
     #[test]
+    fn gives_up_where_the_service_wants_to_be_left_alone_for_ever() {
+        let sandbox = with_stale_token();
+        let retry_after = Some(u64::MAX);
+        sandbox.idc.inject(Operation::GetRoleCredentials, Fault::Throttle { retry_after }, 1);
+        let output = export(&sandbox, "read-only").output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("awsdir: AWS is throttling GetRoleCredentials\n"));
+    }
+
+    #[test]
     fn is_silent_by_refresh_token_before_any_browser() {
         let sandbox = with_stale_token();
         let ran = run_with_piped_stdout(&mut export(&sandbox, "read-only"));

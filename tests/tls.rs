@@ -102,3 +102,22 @@ fn a_missing_ca_bundle_is_named() {
     -- exit status: 1 --
     ");
 }
+
+#[test]
+fn what_is_no_certificate_in_a_bundle_is_passed_over() {
+    const ODD: &str = "-----BEGIN CERTIFICATE-----\nZZZZ\n-----END CERTIFICATE-----\n";
+    let mut sandbox = sandbox_behind_tls();
+    let good = sandbox.read("ca.pem");
+    sandbox.write("ca.pem", format!("{ODD}{good}"));
+    let output = sandbox.awsdir(["export", "read-only"]).output().unwrap();
+    assert!(output.status.success(), "{}", sandbox.shown(&output));
+
+    let odd = sandbox.write("odd.pem", ODD);
+    sandbox.set("AWS_CA_BUNDLE", odd);
+    let shown = sandbox.transcript(&mut sandbox.awsdir(["export", "prod-admin"]));
+    insta::assert_snapshot!(shown, @r"
+    -- stderr --
+    awsdir: `AWS_CA_BUNDLE` in the environment: `[HOME]/odd.pem` holds no certificate
+    -- exit status: 3 --
+    ");
+}

@@ -140,10 +140,10 @@ fn sso(
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
     // Where the service grants no longer life than the margin, every prompt would be the time to renew.
-    let as_fresh_as_it_gets = credentials.is_some_and(|credentials| {
-        setbacks::has_short_life(context, &aws_cache::role_file_name(profile), credentials.expires_at)
+    let early = credentials.is_some_and(|credentials| {
+        setbacks::is_early(context, &aws_cache::role_file_name(profile), credentials.expires_at, context.now)
     });
-    if standing.decision == Decision::UseAndRenew && !as_fresh_as_it_gets {
+    if standing.decision == Decision::UseAndRenew && !early {
         renew_in_background();
     }
     let session = profile.session.label();

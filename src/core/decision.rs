@@ -136,7 +136,8 @@ pub(crate) fn next_question(
     match decision {
         Decision::Use | Decision::UseAndRenew => situation.in_hand().map(|end| {
             let renewal = end.plus(-margin);
-            if renewal > situation.now { renewal } else { end.min(situation.now.plus(RETRY)) }
+            let left = end.since(situation.now);
+            if renewal > situation.now { renewal } else { situation.now.plus(RETRY.min(left / 2).max(1)) }
         }),
         Decision::Blocked(_) => setback_until,
         // Should the renewal end without a word, it is tried again.
@@ -234,7 +235,8 @@ mod tests {
         assert_eq!(ask(901), Some(1));
         assert_eq!(ask(900), Some(60));
         assert_eq!(ask(600), Some(60));
-        assert_eq!(ask(30), Some(30));
+        assert_eq!(ask(30), Some(15));
+        assert_eq!(ask(1), Some(1));
         let blocked = situation(None, None, true, Some(Setback::SignInRefused));
         let until = Some(NOW.plus(500));
         assert_eq!(next_question(&blocked, decide(&blocked), until), until);

@@ -313,8 +313,9 @@ impl<'a, P: Portal> Climb<'a, P> {
                     aws_cache::write_role_credentials(self.context, profile, &credentials)?;
                     setbacks::clear(self.context, session);
                     setbacks::clear(self.context, &role);
-                    if credentials.expires_at.since(context::clock()) < ROLE_MARGIN {
-                        setbacks::note_short_life(self.context, &role, credentials.expires_at);
+                    let now = context::clock();
+                    if credentials.expires_at.since(now) < ROLE_MARGIN {
+                        setbacks::note_short_life(self.context, &role, credentials.expires_at, now);
                     }
                     return Ok(credentials);
                 }

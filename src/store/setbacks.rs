@@ -75,15 +75,18 @@ pub(crate) fn clear(context: &Context, subject: &str) -> bool {
     path(context, subject).is_ok_and(|path| path.exists() && files::remove(&path).is_ok())
 }
 
-/// Notes that role credentials which end at `expires_at` had been renewed a moment ago: nothing longer is to be had, and
-/// renewing them ahead is pointless.
-pub(crate) fn note_short_life(context: &Context, role: &str, expires_at: Timestamp) {
+/// Notes that role credentials which were renewed at `now` end at `expires_at`, within the margin already: the service
+/// grants no longer life.
+pub(crate) fn note_short_life(context: &Context, role: &str, expires_at: Timestamp, now: Timestamp) {
     if let Ok(path) = path(context, &format!("short {role}")) {
-        let _ = files::replace(&path, expires_at.to_string().as_bytes());
+        let _ = files::replace(&path, format!("{expires_at} {now}").as_bytes());
     }
 }
 
-pub(crate) fn has_short_life(context: &Context, role: &str, expires_at: Timestamp) -> bool {
+/// Whether these role credentials were renewed so recently that more than half of their short life is left.
+pub(crate) fn is_early(context: &Context, role: &str, expires_at: Timestamp, now: Timestamp) -> bool {
     let noted = path(context, &format!("short {role}")).ok().and_then(|path| fs::read_to_string(path).ok());
-    noted.is_some_and(|noted| noted == expires_at.to_string())
+    let renewed_at = noted.as_deref().and_then(|noted| noted.strip_prefix(&format!("{expires_at} ")));
+    let renewed_at = renewed_at.and_then(Timestamp::parse);
+    renewed_at.is_some_and(|renewed_at| now.since(renewed_at) < expires_at.since(now))
 }
