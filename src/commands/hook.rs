@@ -139,11 +139,8 @@ fn sso(
     let standing = Standing::of(context, profile, directory.goal(), person)?;
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
-    // Where the service grants no longer life than the margin, every prompt would be the time to renew.
-    let early = credentials.is_some_and(|credentials| {
-        setbacks::is_early(context, &aws_cache::role_file_name(profile), credentials.expires_at, context.now)
-    });
-    if standing.decision == Decision::UseAndRenew && !early {
+    let role = aws_cache::role_file_name(profile);
+    if standing.decision == Decision::UseAndRenew && setbacks::may_renew_ahead(context, &role, context.now) {
         renew_in_background();
     }
     let session = profile.session.label();

@@ -313,9 +313,8 @@ impl<'a, P: Portal> Climb<'a, P> {
                     aws_cache::write_role_credentials(self.context, profile, &credentials)?;
                     setbacks::clear(self.context, session);
                     setbacks::clear(self.context, &role);
-                    let now = context::clock();
-                    if credentials.expires_at.since(now) < ROLE_MARGIN {
-                        setbacks::note_short_life(self.context, &role, credentials.expires_at, now);
+                    if credentials.expires_at.since(context::clock()) >= ROLE_MARGIN {
+                        setbacks::renewed(self.context, &role);
                     }
                     return Ok(credentials);
                 }

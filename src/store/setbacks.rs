@@ -75,18 +75,17 @@ pub(crate) fn clear(context: &Context, subject: &str) -> bool {
     path(context, subject).is_ok_and(|path| path.exists() && files::remove(&path).is_ok())
 }
 
-/// Notes that role credentials which were renewed at `now` end at `expires_at`, within the margin already: the service
-/// grants no longer life.
-pub(crate) fn note_short_life(context: &Context, role: &str, expires_at: Timestamp, now: Timestamp) {
-    if let Ok(path) = path(context, &format!("short {role}")) {
-        let _ = files::replace(&path, format!("{expires_at} {now}").as_bytes());
-    }
+/// Whether it is time to renew this role in the background, and if so notes that it is being done: at most once a minute,
+/// should the service grant no longer life than the margin. [`renewed`] forgets it.
+pub(crate) fn may_renew_ahead(context: &Context, role: &str, now: Timestamp) -> bool {
+    const SPACING: i64 = 60;
+    let Ok(path) = path(context, &format!("ahead {role}")) else { return false };
+    let last = fs::read_to_string(&path).ok().and_then(|noted| Timestamp::parse(&noted));
+    let due = last.is_none_or(|last| !(0..SPACING).contains(&now.since(last)));
+    due && files::replace(&path, now.to_string().as_bytes()).is_ok()
 }
 
-/// Whether these role credentials were renewed so recently that more than half of their short life is left.
-pub(crate) fn is_early(context: &Context, role: &str, expires_at: Timestamp, now: Timestamp) -> bool {
-    let noted = path(context, &format!("short {role}")).ok().and_then(|path| fs::read_to_string(path).ok());
-    let renewed_at = noted.as_deref().and_then(|noted| noted.strip_prefix(&format!("{expires_at} ")));
-    let renewed_at = renewed_at.and_then(Timestamp::parse);
-    renewed_at.is_some_and(|renewed_at| now.since(renewed_at) < expires_at.since(now))
+/// Role credentials were renewed for longer than the margin.
+pub(crate) fn renewed(context: &Context, role: &str) {
+    clear(context, &format!("ahead {role}"));
 }
