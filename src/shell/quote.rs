@@ -59,9 +59,16 @@ pub(super) fn fish(value: &[u8]) -> String {
     text
 }
 
-/// For PowerShell: single quotes, doubled within.
+/// For PowerShell: single quotes, doubled within; the typographic ones are single quotes to it as well.
 pub(super) fn powershell(value: &str) -> String {
-    format!("'{}'", value.replace('\'', "''"))
+    let mut text = String::from("'");
+    for c in value.chars() {
+        if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) {
+            text.push(c);
+        }
+        text.push(c);
+    }
+    text + "'"
 }
 
 #[cfg(test)]
@@ -81,6 +88,7 @@ mod tests {
         assert_eq!(fish(b"it's $(x) \\"), r"'it\'s $(x) \\'");
         assert_eq!(fish(b"\xc3\xa9\n1"), r"''\Xc3''\Xa9''\X0a'1'");
         assert_eq!(powershell("a'b$c"), "'a''b$c'");
+        assert_eq!(powershell("a’b"), "'a’’b'");
     }
 
     /// Every byte but NUL, alone and beside characters that make escapes longer, and whole lines of trouble.
