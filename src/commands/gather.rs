@@ -117,8 +117,7 @@ pub(super) struct Selected {
 
 pub(super) enum Rule {
     Argument,
-    /// With what it says of signing in.
-    Dotfile(PathBuf, Option<LoginMode>),
+    Dotfile(Box<Directory>),
     /// `AWS_PROFILE`
     Environment,
     /// We run in a child of `with-aws`.
@@ -128,14 +127,15 @@ pub(super) enum Rule {
 impl Selected {
     pub(super) fn dotfile(&self) -> Option<&PathBuf> {
         match &self.by {
-            Rule::Dotfile(path, _) => Some(path),
+            Rule::Dotfile(directory) => Some(&directory.path),
             Rule::Argument | Rule::Environment | Rule::Exec => None,
         }
     }
 
+    /// What the dotfile says of signing in.
     pub(super) fn login(&self) -> Option<LoginMode> {
-        match self.by {
-            Rule::Dotfile(_, login) => login,
+        match &self.by {
+            Rule::Dotfile(directory) => directory.dotfile.login,
             Rule::Argument | Rule::Environment | Rule::Exec => None,
         }
     }
@@ -152,8 +152,8 @@ pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Sele
         return Ok(Selected { name: mark.profile, by: Rule::Exec });
     }
     if let Some(directory) = Directory::here(context)? {
-        let by = Rule::Dotfile(directory.path, directory.dotfile.login);
-        return Ok(Selected { name: directory.dotfile.profile, by });
+        let name = directory.dotfile.profile.clone();
+        return Ok(Selected { name, by: Rule::Dotfile(Box::new(directory)) });
     }
     match context.var("AWS_PROFILE") {
         Some(name) => Ok(Selected { name: name.to_owned(), by: Rule::Environment }),

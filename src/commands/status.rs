@@ -1,6 +1,6 @@
 //! `awsdir status`: what is in force here and why, two clocks, and what will happen next. Never the network.
 
-use super::gather::{self, Directory, Rule, Selected, Standing};
+use super::gather::{self, Rule, Selected, Standing};
 use super::print;
 use crate::cli::Status;
 use crate::context::{Context, printable};
@@ -43,11 +43,7 @@ struct Report {
 
 impl Report {
     fn new(context: &Context, selected: Selected) -> Result<Self> {
-        let directory = match selected.by {
-            Rule::Dotfile(..) => Directory::here(context)?,
-            _ => None,
-        };
-        let (profile, region, goal) = if let Some(directory) = &directory {
+        let (profile, region, goal) = if let Rule::Dotfile(directory) = &selected.by {
             (directory.profile.clone(), directory.region().map(str::to_owned), directory.goal())
         } else {
             let profile = Profiles::load(context)?.profile(&selected.name)?;
@@ -85,7 +81,7 @@ impl Report {
     fn rule(&self) -> (&'static str, String) {
         match &self.selected.by {
             Rule::Argument => ("argument", "as asked".to_owned()),
-            Rule::Dotfile(path, _) => ("dotfile", format!("from {}", path.display())),
+            Rule::Dotfile(directory) => ("dotfile", format!("from {}", directory.path.display())),
             Rule::Environment => ("environment", "from AWS_PROFILE".to_owned()),
             Rule::Exec => ("with-aws", "from with-aws".to_owned()),
         }
