@@ -248,6 +248,7 @@ pub(crate) fn eventually(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + crate::terminal::LIMIT;
     while !done() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
+        // A file and another program's state send no event that could be awaited.
         std::thread::sleep(Duration::from_millis(10));
     }
 }

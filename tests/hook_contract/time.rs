@@ -17,7 +17,7 @@ in_each_shell! {
     a_logout_elsewhere_is_seen,
 }
 
-/// Between two prompts of a person who waits.
+/// Between two prompts of a person who waits: a prompt is the event at which a hook looks, and the clock is what changes.
 const BETWEEN: Duration = Duration::from_millis(50);
 
 fn key_id(session: &mut Session<'_>) -> String {
