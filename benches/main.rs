@@ -10,7 +10,18 @@
     reason = "a bench fails by panicking, prints its table, and has an environment of its own"
 )]
 
+#[path = "../tests/identity_center/mod.rs"]
+mod identity_center;
 mod paired;
+mod processes;
+#[path = "../tests/sandbox.rs"]
+mod sandbox;
 mod table;
+#[path = "../tests/terminal.rs"]
+mod terminal;
 
-fn main() {}
+fn main() {
+    let artifact = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/x86_64-unknown-linux-musl/release/awsdir");
+    println!("{}", table::markdown("artifact", &processes::rows("artifact", &artifact, true)));
+    println!("{}", table::markdown("clone", &processes::rows("clone", std::path::Path::new(env!("CARGO_BIN_EXE_awsdir")), false)));
+}

@@ -1,5 +1,7 @@
 //! The grammar of both command lines. No behaviour.
 
+pub(crate) mod frequent;
+
 use crate::shell::{Format, Shell};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -11,7 +13,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 not possible here, 2 wrong comma
 126 not executable, 127 not found, else the command's own.";
 
 /// cd into a project and have its AWS role; sign in once, for every shell
-#[derive(Debug, Parser)]
+#[derive(Debug, PartialEq, Eq, Parser)]
 #[command(name = "awsdir", version, after_help = EXIT_CODES, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -24,7 +26,7 @@ pub(crate) struct Cli {
 ///
 /// The command gets role credentials and regions in its environment and no other AWS credential or profile
 /// variables. The process becomes the command: signals, job control and the exit status are its own.
-#[derive(Debug, Parser)]
+#[derive(Debug, PartialEq, Eq, Parser)]
 #[command(
     name = "with-aws",
     version,
@@ -39,7 +41,7 @@ pub(crate) struct WithAws {
     pub(crate) exec: Exec,
 }
 
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
 pub(crate) struct Global {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -59,7 +61,7 @@ pub(crate) enum Color {
     Never,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
     /// Print the hook for a shell's startup file
     #[command(
@@ -95,7 +97,7 @@ pub(crate) enum Command {
     Prompt(Prompt),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Init {
     pub(crate) shell: Shell,
     /// bash: leave `cd`, `pushd` and `popd` alone, and look only when a prompt is drawn
@@ -103,7 +105,7 @@ pub(crate) struct Init {
     pub(crate) no_cd: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Hook {
     pub(crate) shell: Shell,
     /// What was said last, so that nothing is said twice
@@ -114,14 +116,14 @@ pub(crate) struct Hook {
     pub(crate) refreshed: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Refresh {
     /// Renew only, without a terminal
     #[arg(long)]
     pub(crate) detached: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Pin {
     /// A profile of ~/.aws/config
     pub(crate) profile: String,
@@ -133,13 +135,13 @@ pub(crate) struct Pin {
     pub(crate) dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Trust {
     /// The file, or its directory; without it, the one in force here
     pub(crate) path: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Login {
     /// A profile whose session to sign in to; without it, the one in force here
     pub(crate) profile: Option<String>,
@@ -163,7 +165,7 @@ pub(crate) struct Login {
     pub(crate) timeout: Option<u64>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Logout {
     /// The sso-session; without it, the one in force here
     #[arg(long, value_name = "NAME")]
@@ -173,7 +175,7 @@ pub(crate) struct Logout {
     pub(crate) all: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Status {
     /// A profile; without it, the one in force here
     pub(crate) profile: Option<String>,
@@ -182,7 +184,7 @@ pub(crate) struct Status {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Exec {
     /// A region that wins over the profile's own
     #[arg(long)]
@@ -207,7 +209,7 @@ pub(crate) enum ExecLogin {
     Never,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Export {
     /// A profile; without it, the one in force here
     pub(crate) profile: Option<String>,
@@ -215,13 +217,13 @@ pub(crate) struct Export {
     pub(crate) format: Format,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct CredentialProcess {
     /// A profile of ~/.aws/config
     pub(crate) profile: String,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Prompt {
     /// Escape what is special in this shell's prompt
     pub(crate) shell: Option<Shell>,

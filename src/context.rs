@@ -2,7 +2,6 @@
 
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -23,7 +22,7 @@ pub(crate) enum Verbosity {
 /// The world a command runs in.
 #[derive(Debug)]
 pub(crate) struct Context {
-    environment: HashMap<OsString, OsString>,
+    environment: Vec<(OsString, OsString)>,
     /// The directory as the shell sees it: `$PWD` with its symlinks where that is true, so that we walk up the
     /// same way as the shell does.
     pub(crate) directory: PathBuf,
@@ -39,15 +38,14 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new() -> Self {
-        let environment: HashMap<OsString, OsString> = std::env::vars_os().collect();
-        let physical = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let logical = environment
-            .get(OsStr::new("PWD"))
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let logical = find(&environment, "PWD")
             .map(PathBuf::from)
             .filter(|pwd| pwd.is_absolute() && same_file(pwd, Path::new(".")));
+        let physical = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let stderr_is_terminal = std::io::stderr().is_terminal();
         Self {
-            directory: logical.unwrap_or(physical),
+            directory: logical.unwrap_or_else(physical),
             home: std::env::home_dir().filter(|home| home.is_absolute()),
             now: clock(),
             uid: rustix::process::getuid().as_raw(),
@@ -60,13 +58,13 @@ impl Context {
     }
 
     /// A variable's value as it stands.
-    pub(crate) fn var_os(&self, name: &str) -> Option<OsString> {
-        self.environment.get(OsStr::new(name)).cloned()
+    pub(crate) fn var_os(&self, name: &str) -> Option<&OsStr> {
+        find(&self.environment, name)
     }
 
     /// A variable's value if it is set, not empty and text.
     pub(crate) fn var(&self, name: &str) -> Option<&str> {
-        self.environment.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+        self.var_os(name)?.to_str().filter(|value| !value.is_empty())
     }
 
     pub(crate) fn home(&self) -> Result<&Path> {
@@ -103,7 +101,7 @@ impl Context {
     fn aws_file(&self, variable: &str, default: &str) -> Result<PathBuf> {
         match self.var_os(variable).filter(|value| !value.is_empty()) {
             None => Ok(self.home()?.join(default)),
-            Some(value) => self.expand(Path::new(&value)),
+            Some(value) => self.expand(Path::new(value)),
         }
     }
 
@@ -192,6 +190,11 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A handful of names are asked for: to walk a list is less work than to build a map of it.
+fn find<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -13,8 +13,10 @@ mod sso;
 mod store;
 
 use clap::Parser as _;
+use cli::{Cli, WithAws, frequent};
 use context::{Context, Verbosity, eprint_line, eprint_styled};
 use error::Error;
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
@@ -24,9 +26,11 @@ const OWN_FAILURE: u8 = 125;
 /// The `awsdir` command.
 #[must_use]
 pub fn awsdir() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let short = frequent::awsdir(words.get(1..).unwrap_or_default());
+    let cli = match short.map_or_else(|| Cli::try_parse_from(&words), Ok) {
         Ok(cli) => cli,
-        Err(error) => return wrong_command_line(&error, if verb_is_exec() { OWN_FAILURE } else { 2 }),
+        Err(error) => return wrong_command_line(&error, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }),
     };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
@@ -34,8 +38,8 @@ pub fn awsdir() -> ExitCode {
 }
 
 /// Whether a command line that clap could not read is one of `exec`: the first word that is no global flag.
-fn verb_is_exec() -> bool {
-    let mut words = std::env::args_os().skip(1);
+fn verb_is_exec(words: &[OsString]) -> bool {
+    let mut words = words.iter().skip(1);
     loop {
         match words.next() {
             Some(word) if word == "--color" => drop(words.next()),
@@ -48,7 +52,9 @@ fn verb_is_exec() -> bool {
 /// The `with-aws` command.
 #[must_use]
 pub fn with_aws() -> ExitCode {
-    let cli = match cli::WithAws::try_parse() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let short = frequent::with_aws(words.get(1..).unwrap_or_default());
+    let cli = match short.map_or_else(|| WithAws::try_parse_from(&words), Ok) {
         Ok(cli) => cli,
         Err(error) => return wrong_command_line(&error, OWN_FAILURE),
     };

@@ -8,15 +8,14 @@ use crate::core::environment::Mark;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
-use crate::store::profiles::Profiles;
 use crate::store::setbacks::{self, Record};
 use crate::store::settings::Settings;
-use crate::store::{aws_cache, dotfiles, trust};
+use crate::store::{aws_cache, dotfiles, profiles, trust};
 use std::path::PathBuf;
 
 /// The path of the dotfile in force, whatever it holds.
 pub(super) fn dotfile_path(context: &Context) -> Option<PathBuf> {
-    dotfiles::find(&context.directory, context.var_os("AWSDIR_CEILING").as_deref())
+    dotfiles::find(&context.directory, context.var_os("AWSDIR_CEILING"))
 }
 
 /// A dotfile that may act, with what it selects.
@@ -24,7 +23,6 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) dotfile: Dotfile,
     pub(super) profile: Profile,
-    pub(super) profiles: Profiles,
     pub(super) settings: Settings,
 }
 
@@ -39,9 +37,8 @@ impl Directory {
             let selects = selection(context, &dotfile);
             return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
         }
-        let profiles = Profiles::load(context)?;
-        let profile = profiles.profile(&dotfile.profile)?;
-        Ok(Self { path, dotfile, profile, profiles, settings })
+        let profile = profiles::profile(context, &dotfile.profile)?;
+        Ok(Self { path, dotfile, profile, settings })
     }
 
     /// The directory's role, if a dotfile is in force and may act.
@@ -71,7 +68,7 @@ impl Directory {
 
 /// What a dotfile selects, in words: the profile, and what it stands for if that can be told.
 pub(super) fn selection(context: &Context, dotfile: &Dotfile) -> String {
-    let profile = Profiles::load(context).and_then(|profiles| profiles.sso_profile(&dotfile.profile));
+    let profile = profiles::sso_profile(context, &dotfile.profile);
     let role = profile.map(|p| format!(" ({} in account {})", p.role_name, p.account_id)).unwrap_or_default();
     let region = dotfile.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
     format!("profile `{}`{role}{region}", dotfile.profile)
@@ -86,22 +83,40 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// The role credentials in the cache, if they settle the matter: then nothing else is looked at.
+    pub(super) fn settled(context: &Context, profile: &SsoProfile, goal: Goal) -> Result<Option<Self>> {
+        let credentials = match goal {
+            Goal::RoleCredentials { .. } => aws_cache::read_role_credentials(context, profile)?,
+            Goal::AccessToken => None,
+        };
+        let role_credentials = credentials.as_ref().map(|credentials| credentials.expires_at);
+        let settled = decision::is_settled(context.now, goal, role_credentials);
+        Ok(settled.then(|| Self::decided(context.now, goal, credentials, None, false, None)))
+    }
+
     pub(super) fn of(context: &Context, profile: &SsoProfile, goal: Goal, person: bool) -> Result<Self> {
         let now = context.now;
         let credentials = aws_cache::read_role_credentials(context, profile)?;
         let token = aws_cache::read_token(context, &profile.session)?;
         let setback = setbacks::in_force(context, profile.session.cache_key(), now)
             .or_else(|| setbacks::in_force(context, &aws_cache::role_file_name(profile), now));
-        let situation = Situation {
-            now,
-            goal,
-            role_credentials: credentials.as_ref().map(|credentials| credentials.expires_at),
-            token: token
-                .map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() }),
-            person,
-            setback: setback.as_ref().map(Record::kind),
-        };
-        Ok(Self { decision: decision::decide(&situation), situation, credentials, setback })
+        let token = token
+            .map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() });
+        Ok(Self::decided(now, goal, credentials, token, person, setback))
+    }
+
+    fn decided(
+        now: Timestamp,
+        goal: Goal,
+        credentials: Option<RoleCredentials>,
+        token: Option<TokenInHand>,
+        person: bool,
+        setback: Option<Record>,
+    ) -> Self {
+        let role_credentials = credentials.as_ref().map(|credentials| credentials.expires_at);
+        let situation =
+            Situation { now, goal, role_credentials, token, person, setback: setback.as_ref().map(Record::kind) };
+        Self { decision: decision::decide(&situation), situation, credentials, setback }
     }
 
     pub(super) fn next_question(&self) -> Option<Timestamp> {

@@ -135,23 +135,22 @@ fn sso(
     answer: Answer,
     refreshed: bool,
 ) -> Result<Answer> {
-    let person = context.person_present() && directory.login() != LoginMode::Never;
-    let standing = Standing::of(context, profile, directory.goal(), person)?;
+    let standing = match Standing::settled(context, profile, directory.goal())? {
+        Some(settled) => settled,
+        None => {
+            let person = context.person_present() && directory.login() != LoginMode::Never;
+            Standing::of(context, profile, directory.goal(), person)?
+        }
+    };
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
-    let role = aws_cache::role_file_name(profile);
-    if standing.decision == Decision::UseAndRenew && setbacks::may_renew_ahead(context, &role, context.now) {
+    if standing.decision == Decision::UseAndRenew
+        && setbacks::may_renew_ahead(context, &aws_cache::role_file_name(profile), context.now)
+    {
         renew_in_background();
     }
-    let session = profile.session.label();
-    let sign_in = format!("run: {}", login_command(session, Some(&profile.name)));
-    let why = standing.setback.as_ref().map(|record| record.why.clone()).unwrap_or_default();
     let news = match standing.decision {
-        Decision::Blocked(Blocked::SignInNeeded) => Some(format!("awsdir: sign-in to `{session}` needed; {sign_in}")),
-        Decision::Blocked(Blocked::SignInRefused) => Some(format!("awsdir: {why}; {sign_in}")),
-        Decision::Blocked(Blocked::RenewalFailed) => {
-            Some(format!("awsdir: no role credentials for `{}`: {why}", profile.name))
-        }
+        Decision::Blocked(blocked) => Some(news(profile, blocked, standing.setback.as_ref())),
         _ => None,
     };
     let state = match (standing.decision, directory.mode(), credentials) {
@@ -171,6 +170,18 @@ fn sso(
         news,
         ..answer
     })
+}
+
+/// Why there are no role credentials, and what to run if that is for the person to mend.
+fn news(profile: &SsoProfile, blocked: Blocked, setback: Option<&setbacks::Record>) -> String {
+    let session = profile.session.label();
+    let sign_in = format!("run: {}", login_command(session, Some(&profile.name)));
+    let why = setback.map(|record| record.why.as_str()).unwrap_or_default();
+    match blocked {
+        Blocked::SignInNeeded => format!("awsdir: sign-in to `{session}` needed; {sign_in}"),
+        Blocked::SignInRefused => format!("awsdir: {why}; {sign_in}"),
+        Blocked::RenewalFailed => format!("awsdir: no role credentials for `{}`: {why}", profile.name),
+    }
 }
 
 fn assignments(

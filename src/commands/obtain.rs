@@ -1,12 +1,14 @@
 //! Role credentials for a command that a person or a script has run: from the cache, or over the network.
 
+use super::gather::Standing;
 use crate::context::Context;
 use crate::core::credentials::RoleCredentials;
+use crate::core::decision::Goal;
 use crate::core::dotfile::LoginMode;
 use crate::core::profile::SsoProfile;
 use crate::error::Result;
 use crate::sso::{self, How, Ladder, Limits, Purpose};
-use crate::store::profiles::Profiles;
+use crate::store::profiles::{self, Profiles};
 use crate::store::settings::Settings;
 use std::path::PathBuf;
 
@@ -24,9 +26,13 @@ pub(super) struct Wanted<'a> {
 }
 
 pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<(SsoProfile, RoleCredentials)> {
+    let profile = profiles::sso_profile(context, wanted.profile)?;
+    let goal = Goal::RoleCredentials { min_ttl: wanted.min_ttl };
+    if let Some(credentials) = Standing::settled(context, &profile, goal)?.and_then(|settled| settled.credentials) {
+        context.detail("using cached role credentials");
+        return Ok((profile, credentials));
+    }
     let settings = Settings::load(context)?;
-    let profiles = Profiles::load(context)?;
-    let profile = profiles.sso_profile(wanted.profile)?;
     let login = wanted.login.or(settings.login).unwrap_or(LoginMode::Auto);
     let ask = login == LoginMode::Ask;
     let why_not = match login {
@@ -45,7 +51,7 @@ pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<
         purpose: Purpose { profile: Some(profile.name.clone()), dotfile: wanted.dotfile },
         force: false,
     };
-    let endpoints = profiles.endpoints(context, Some(&profile.name));
+    let endpoints = Profiles::load(context)?.endpoints(context, Some(&profile.name));
     let credentials = sso::role_credentials(context, &profile, &endpoints, &ladder)?;
     Ok((profile, credentials))
 }

@@ -10,7 +10,7 @@ use crate::core::segment::{Segment, State};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use crate::shell::Shell;
-use crate::store::profiles::Profiles;
+use crate::store::profiles;
 use crate::store::settings::Settings;
 
 pub(super) fn run(context: &Context, arguments: &Prompt) -> Result<()> {
@@ -40,8 +40,7 @@ fn state(context: &Context, profile: &str) -> State {
         let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(Timestamp::parse);
         return expires_at.map_or(State::InForce, State::Until);
     }
-    let standing = Profiles::load(context)
-        .and_then(|profiles| profiles.sso_profile(profile))
+    let standing = profiles::sso_profile(context, profile)
         .and_then(|profile| Standing::of(context, &profile, Goal::AccessToken, false));
     match standing.map(|standing| standing.decision) {
         Ok(Decision::Renew) => State::Renewable,

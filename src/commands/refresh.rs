@@ -9,6 +9,7 @@ use crate::core::dotfile::LoginMode;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
+use crate::store::profiles::Profiles;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 
@@ -92,7 +93,7 @@ fn renew_apart() -> Result<()> {
 }
 
 fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder: &Ladder) -> Result<()> {
-    let endpoints = directory.profiles.endpoints(context, Some(&profile.name));
+    let endpoints = Profiles::load(context)?.endpoints(context, Some(&profile.name));
     match directory.goal() {
         Goal::RoleCredentials { .. } => sso::role_credentials(context, profile, &endpoints, ladder).map(drop),
         Goal::AccessToken => sso::token(context, &profile.session, &endpoints, ladder).map(drop),

@@ -10,7 +10,7 @@ use crate::core::profile::{Profile, SsoProfile};
 use crate::core::segment::time_left;
 use crate::core::timestamp::Timestamp;
 use crate::error::{Result, login_command};
-use crate::store::profiles::Profiles;
+use crate::store::profiles;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -46,7 +46,7 @@ impl Report {
         let (profile, region, goal) = if let Rule::Dotfile(directory) = &selected.by {
             (directory.profile.clone(), directory.region().map(str::to_owned), directory.goal())
         } else {
-            let profile = Profiles::load(context)?.profile(&selected.name)?;
+            let profile = profiles::profile(context, &selected.name)?;
             let region = profile.region().map(str::to_owned);
             (profile, region, Goal::RoleCredentials { min_ttl: 0 })
         };

@@ -90,6 +90,15 @@ pub(crate) enum Blocked {
     RenewalFailed,
 }
 
+/// Whether role credentials that expire then settle the matter: [`decide`] says [`Decision::Use`] whatever the token, the
+/// person and the setbacks are, and nobody needs to look at those.
+pub(crate) fn is_settled(now: Timestamp, goal: Goal, role_credentials: Option<Timestamp>) -> bool {
+    match (goal, role_credentials) {
+        (Goal::RoleCredentials { min_ttl }, Some(end)) => end.since(now) >= ROLE_MARGIN.max(min_ttl),
+        _ => false,
+    }
+}
+
 /// The ladder of design section 7: in hand → renew by token → renew by refresh token → sign in.
 pub(crate) fn decide(situation: &Situation) -> Decision {
     let Situation { now, goal, person, setback, .. } = *situation;
@@ -150,7 +159,7 @@ pub(crate) fn next_question(
 mod tests {
     use super::Blocked::*;
     use super::Decision::{Blocked, Renew, SignIn, Use, UseAndRenew};
-    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, next_question};
+    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, is_settled, next_question};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_epoch(1_800_000_000);
@@ -268,6 +277,10 @@ mod tests {
                 prop_assert!(person && setback != Some(Setback::SignInRefused));
                 // Silent renewal comes first.
                 prop_assert!(token.is_none_or(|(left, renewable)| left <= 0 && !renewable));
+            }
+            // What is settled needs no further look.
+            if is_settled(NOW, situation.goal, situation.role_credentials) {
+                prop_assert_eq!(decision, Use);
             }
             // The next question is never in the past.
             if let Some(at) = next_question(&situation, decision, None) {

@@ -3,9 +3,9 @@
 
 use super::credentials::RoleCredentials;
 use super::dotfile::CredentialsMode;
-use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
 use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
+use std::hash::Hasher as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Every variable that the hook sets or unsets, in the order of the lists in `shell/`.
@@ -115,64 +115,57 @@ fn assignments(
     names: &[&'static str],
     dotfile: Option<&OsStr>,
 ) -> Vec<Assignment> {
-    let mut all: Vec<Assignment> =
-        names.iter().filter(|name| !REGIONS.contains(name)).map(|name| Assignment::unset(name)).collect();
-    let mut set = |name: &'static str, value: OsString| {
-        all.retain(|assignment| assignment.name != name);
-        all.push(Assignment::set(name, value));
-    };
-    set(profile_variable, role.profile.into());
+    let mut set = Vec::with_capacity(MANAGED.len());
+    set.push(Assignment::set(profile_variable, role.profile));
     if let Some(region) = role.region {
-        for name in REGIONS {
-            set(name, region.into());
-        }
+        set.extend(REGIONS.map(|name| Assignment::set(name, region)));
     }
     if let Some(credentials) = role.credentials {
-        set("AWS_ACCESS_KEY_ID", credentials.access_key_id.clone().into());
-        set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose().into());
-        set("AWS_SESSION_TOKEN", credentials.session_token.expose().into());
-        set("AWS_CREDENTIAL_EXPIRATION", credentials.expires_at.to_string().into());
+        set.push(Assignment::set("AWS_ACCESS_KEY_ID", &credentials.access_key_id));
+        set.push(Assignment::set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()));
+        set.push(Assignment::set("AWS_SESSION_TOKEN", credentials.session_token.expose()));
+        set.push(Assignment::set("AWS_CREDENTIAL_EXPIRATION", credentials.expires_at.to_string()));
     }
-    let digest = digest(|name| {
-        all.iter().find(|assignment| assignment.name == name).and_then(|assignment| assignment.value.clone())
-    });
+    let value = |name: &str| set.iter().find(|assignment| assignment.name == name)?.value.as_deref();
     let mark = Mark {
         uid: role.uid,
-        digest,
+        digest: digest(value),
         region: role.region.map(str::to_owned),
         profile: role.profile.to_owned(),
         dotfile: dotfile.map(OsStr::to_os_string),
     };
-    all.retain(|assignment| assignment.name != "AWSDIR");
-    all.push(Assignment::set("AWSDIR", mark.format()));
+    set.push(Assignment::set("AWSDIR", mark.format()));
+    // A region that is not known leaves the person's own.
+    let kept = |name: &&str| REGIONS.contains(name) || set.iter().any(|assignment| assignment.name == *name);
+    let mut all = Vec::with_capacity(names.len());
+    all.extend(names.iter().filter(|name| !kept(name)).map(|name| Assignment::unset(name)));
+    all.append(&mut set);
     all
 }
 
-/// The first 64 bits of a SHA-256 over the identity variables, so that values changed since are told from ours.
-fn digest(value: impl Fn(&str) -> Option<OsString>) -> String {
-    let mut hash = Sha256::new();
+/// SipHash-1-3 over the identity variables, so that values changed since are told from ours. Nobody's consent hangs on
+/// it: who can write the mark can write the variables.
+fn digest<'a>(value: impl Fn(&str) -> Option<&'a OsStr>) -> u64 {
+    let mut hash = SipHasher13::new();
     for name in IDENTITY {
-        hash.update(name);
+        hash.write(name.as_bytes());
         if let Some(value) = value(name) {
-            hash.update(b"=");
-            hash.update(value.as_bytes());
+            hash.write(b"=");
+            hash.write(value.as_bytes());
         }
-        hash.update(b"\0");
+        hash.write(b"\0");
     }
-    hash.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hash.finish()
 }
 
 /// The exported variable `AWSDIR`: what is in force, for children and nested shells; never a secret.
 ///
-/// `1 UID DIGEST REGION PROFILE[ DOTFILE]`, blank separated, `-` for no region. Without a dotfile it marks a
+/// `1 UID DIGEST REGION PROFILE[ DOTFILE]`, blank separated, the digest in 16 hexadecimal digits, `-` for no region. Without a dotfile it marks a
 /// child of `with-aws`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     uid: u32,
-    digest: String,
+    digest: u64,
     region: Option<String>,
     pub(crate) profile: String,
     /// The path last: it may hold any byte, blanks included.
@@ -185,7 +178,7 @@ impl Mark {
     fn format(&self) -> OsString {
         let region = self.region.as_deref().unwrap_or("-");
         let mut text =
-            OsString::from(format!("{} {} {} {region} {}", Self::VERSION, self.uid, self.digest, self.profile));
+            OsString::from(format!("{} {} {:016x} {region} {}", Self::VERSION, self.uid, self.digest, self.profile));
         if let Some(dotfile) = &self.dotfile {
             text.push(" ");
             text.push(dotfile);
@@ -195,22 +188,26 @@ impl Mark {
 
     /// Reads the mark in an environment if it is true there: ours by version, of user `uid`, and the identity
     /// variables are as we set them. Otherwise nothing of ours is loaded.
-    pub(crate) fn in_force(uid: u32, value: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+    pub(crate) fn in_force<'a>(uid: u32, value: impl Fn(&str) -> Option<&'a OsStr>) -> Option<Self> {
         let text = value("AWSDIR")?;
         let mut fields = text.as_bytes().splitn(6, |byte| *byte == b' ');
         let mut word = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        if word()? != Self::VERSION || word()?.parse() != Ok(uid) || word()? != digest(&value) {
+        if word()? != Self::VERSION || word()?.parse() != Ok(uid) {
+            return None;
+        }
+        let digest = digest(&value);
+        if u64::from_str_radix(word()?, 16) != Ok(digest) {
             return None;
         }
         let region = word().filter(|region| *region != "-").map(str::to_owned);
         let profile = word()?.to_owned();
         let dotfile = fields.next().map(|path| OsString::from_vec(path.to_vec()));
-        Some(Self { uid, digest: digest(&value), region, profile, dotfile })
+        Some(Self { uid, digest, region, profile, dotfile })
     }
 
     /// The variables in an environment that this mark says are ours, so that what stood there before us is
     /// "unset". A region that was changed by hand since is not ours any more.
-    pub(crate) fn inherited(&self, value: impl Fn(&str) -> Option<OsString>) -> Vec<&'static str> {
+    pub(crate) fn inherited<'a>(&self, value: impl Fn(&str) -> Option<&'a OsStr>) -> Vec<&'static str> {
         let ours = |name: &&str| match value(name) {
             Some(now) if REGIONS.contains(name) => self.region.as_deref().is_some_and(|region| now == region),
             Some(_) => IDENTITY.contains(name) || *name == "AWSDIR",
@@ -311,7 +308,7 @@ mod tests {
                 "AWS_SSO_PROFILE=ro",
             ]
         );
-        let mark = Mark::in_force(7, |name| environment.get(name).cloned()).unwrap();
+        let mark = Mark::in_force(7, |name| environment.get(name).map(OsString::as_os_str)).unwrap();
         assert_eq!((mark.profile.as_str(), mark.dotfile), ("ro", None));
     }
 
@@ -321,12 +318,12 @@ mod tests {
         let mut environment = Environment::new();
         let path = OsString::from_vec(b"/a b/\xff/.awsprofile".to_vec());
         apply(&activate(role(Some(&credentials)), CredentialsMode::Env, &path), &mut environment);
-        let read = |uid, environment: &Environment| Mark::in_force(uid, |name| environment.get(name).cloned());
+        let read = |uid, environment: &Environment| Mark::in_force(uid, |name| environment.get(name).map(OsString::as_os_str));
 
         let mark = read(7, &environment).unwrap();
         assert_eq!(mark.dotfile.as_deref(), Some(path.as_os_str()));
         assert_eq!(
-            mark.inherited(|name| environment.get(name).cloned()),
+            mark.inherited(|name| environment.get(name).map(OsString::as_os_str)),
             [
                 "AWS_PROFILE",
                 "AWS_REGION",
@@ -342,7 +339,7 @@ mod tests {
 
         let mut moved = environment.clone();
         moved.insert("AWS_REGION", "us-east-1".into());
-        let inherited = read(7, &moved).unwrap().inherited(|name| moved.get(name).cloned());
+        let inherited = read(7, &moved).unwrap().inherited(|name| moved.get(name).map(OsString::as_os_str));
         assert!(!inherited.contains(&"AWS_REGION") && inherited.contains(&"AWS_DEFAULT_REGION"));
 
         for name in IDENTITY {

@@ -40,23 +40,34 @@ pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> String {
         ("AWS_SESSION_TOKEN", credentials.session_token.expose()),
         ("AWS_CREDENTIAL_EXPIRATION", &expiration),
     ];
-    variables.iter().map(|(name, value)| line(name, value, format) + "\n").collect()
+    let mut text = String::with_capacity(4096);
+    for (name, value) in variables {
+        line(&mut text, name, value, format);
+        text.push('\n');
+    }
+    text
 }
 
-fn line(name: &str, value: &str, format: Format) -> String {
+fn line(text: &mut String, name: &str, value: &str, format: Format) {
     let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+=:,@".contains(&byte));
-    match (format, plain) {
-        (Format::Env, true) => format!("export {name}={value}"),
-        (Format::Env, false) => format!("export {name}={}", quote::posix(value.as_bytes())),
-        (Format::Fish, true) => format!("set -gx {name} \"{value}\""),
-        (Format::Fish, false) => format!("set -gx {name} {}", quote::fish(value.as_bytes())),
-        (Format::Powershell, true) => format!("$Env:{name}=\"{value}\""),
-        (Format::Powershell, false) => format!("$Env:{name}={}", quote::powershell(value)),
-        (Format::WindowsCmd, true) => format!("set {name}={value}"),
+    let (before, after) = match (format, plain) {
+        (Format::Env, _) => ("export ", "="),
+        (Format::Fish, _) => ("set -gx ", " "),
+        (Format::Powershell, _) => ("$Env:", "="),
+        (Format::WindowsCmd, true) => ("set ", "="),
         // Quotes around the whole make `&|<>^` inert; `%` has no quoting in an interactive cmd.exe.
-        (Format::WindowsCmd, false) => format!("set \"{name}={value}\""),
+        (Format::WindowsCmd, false) => ("set \"", "="),
         // An env file has no quoting: docker takes what stands there.
-        (Format::EnvNoExport | Format::Process, _) => format!("{name}={value}"),
+        (Format::EnvNoExport | Format::Process, _) => ("", "="),
+    };
+    text.extend([before, name, after]);
+    match (format, plain) {
+        (Format::Fish | Format::Powershell, true) => text.extend(["\"", value, "\""]),
+        (Format::Env, false) => quote::posix(text, value.as_bytes()),
+        (Format::Fish, false) => quote::fish(text, value.as_bytes()),
+        (Format::Powershell, false) => quote::powershell(text, value),
+        (Format::WindowsCmd, false) => text.extend([value, "\""]),
+        _ => text.push_str(value),
     }
 }
 

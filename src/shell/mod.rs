@@ -8,7 +8,6 @@ pub(crate) use export::{Format, export};
 
 use crate::core::environment::Assignment;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
 /// A shell with a hook.
@@ -41,37 +40,55 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new(shell: Shell) -> Self {
-        Self { shell, text: String::new() }
+        Self { shell, text: String::with_capacity(4096) }
     }
 
     /// Sets a global variable of the shell's own that children do not see. `name` is ours, never data.
     pub(crate) fn variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
-        let value = self.quoted(value.as_ref());
-        let _ = match self.shell {
-            Shell::Bash => writeln!(self.text, "{name}={value}"),
-            Shell::Zsh => writeln!(self.text, "\\typeset -g {name}={value}"),
-            Shell::Fish => writeln!(self.text, "set -g {name} {value}"),
-        };
+        self.text.push_str(match self.shell {
+            Shell::Bash => "",
+            Shell::Zsh => "\\typeset -g ",
+            Shell::Fish => "set -g ",
+        });
+        self.set(name, value.as_ref());
+        self.text.push('\n');
     }
 
     /// Changes the environment. Two statements in bash, because `set -k` would take `export A=b` for a command with
     /// an environment of its own. A backslash keeps aliases of the person's out.
     pub(crate) fn assign(&mut self, assignment: &Assignment) {
         let name = assignment.name;
-        let _ = match &assignment.value {
-            Some(value) => {
-                let value = self.quoted(value);
-                match self.shell {
-                    Shell::Bash => writeln!(self.text, "{name}={value}; \\export {name}"),
-                    Shell::Zsh => writeln!(self.text, "\\typeset -gx {name}={value}"),
-                    Shell::Fish => writeln!(self.text, "set -gx {name} {value}"),
-                }
+        match (&assignment.value, self.shell) {
+            (Some(value), Shell::Bash) => {
+                self.set(name, value);
+                self.text.extend(["; \\export ", name]);
             }
-            None => match self.shell {
-                Shell::Bash | Shell::Zsh => writeln!(self.text, "\\unset {name}"),
-                Shell::Fish => writeln!(self.text, "set -e -g {name}"),
-            },
-        };
+            (Some(value), Shell::Zsh) => {
+                self.text.push_str("\\typeset -gx ");
+                self.set(name, value);
+            }
+            (Some(value), Shell::Fish) => {
+                self.text.push_str("set -gx ");
+                self.set(name, value);
+            }
+            (None, Shell::Bash | Shell::Zsh) => self.text.extend(["\\unset ", name]),
+            (None, Shell::Fish) => self.text.extend(["set -e -g ", name]),
+        }
+        self.text.push('\n');
+    }
+
+    fn set(&mut self, name: &str, value: &OsStr) {
+        self.text.push_str(name);
+        match self.shell {
+            Shell::Bash | Shell::Zsh => {
+                self.text.push('=');
+                quote::posix(&mut self.text, value.as_bytes());
+            }
+            Shell::Fish => {
+                self.text.push(' ');
+                quote::fish(&mut self.text, value.as_bytes());
+            }
+        }
     }
 
     /// The text with its end mark.
@@ -84,12 +101,5 @@ impl Script {
     /// The text as it is, for what is not evaluated by a hook.
     pub(crate) fn into_text(self) -> String {
         self.text
-    }
-
-    fn quoted(&self, value: &OsStr) -> String {
-        match self.shell {
-            Shell::Bash | Shell::Zsh => quote::posix(value.as_bytes()),
-            Shell::Fish => quote::fish(value.as_bytes()),
-        }
     }
 }

@@ -9,15 +9,14 @@ fn is_plain(byte: u8) -> bool {
 
 /// For bash (3.2 and later) and zsh: single quotes; `$'…'` with octal escapes where a byte is not printable ASCII.
 /// `!` is inert within both, and so is everything else.
-pub(super) fn posix(value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len() + 2);
-    if value.iter().all(|byte| is_plain(*byte)) {
+pub(super) fn posix(text: &mut String, value: &[u8]) {
+    if let Some(plain) = plain(value) {
         text.push('\'');
-        for byte in value {
-            match byte {
-                b'\'' => text.push_str(r"'\''"),
-                byte => text.push(char::from(*byte)),
+        for (index, part) in plain.split('\'').enumerate() {
+            if index > 0 {
+                text.push_str(r"'\''");
             }
+            text.push_str(part);
         }
     } else {
         text.push_str("$'");
@@ -35,40 +34,46 @@ pub(super) fn posix(value: &[u8]) -> String {
         }
     }
     text.push('\'');
-    text
 }
 
 /// For fish (3.4 and later): single quotes, in which only `\'` and `\\` are escapes; `\X..` outside of them for a byte
 /// that is not printable ASCII.
-pub(super) fn fish(value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len() + 2);
+pub(super) fn fish(text: &mut String, value: &[u8]) {
     text.push('\'');
-    for byte in value {
-        match byte {
-            b'\'' | b'\\' => {
-                text.push('\\');
-                text.push(char::from(*byte));
-            }
-            byte if is_plain(*byte) => text.push(char::from(*byte)),
-            byte => {
-                let _ = write!(text, "'\\X{byte:02x}'");
+    if let Some(plain) = plain(value).filter(|plain| !plain.contains(['\'', '\\'])) {
+        text.push_str(plain);
+    } else {
+        for byte in value {
+            match byte {
+                b'\'' | b'\\' => {
+                    text.push('\\');
+                    text.push(char::from(*byte));
+                }
+                byte if is_plain(*byte) => text.push(char::from(*byte)),
+                byte => {
+                    let _ = write!(text, "'\\X{byte:02x}'");
+                }
             }
         }
     }
     text.push('\'');
-    text
+}
+
+/// The value as text if all of it is printable ASCII, as it nearly always is.
+fn plain(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok().filter(|text| text.bytes().all(is_plain))
 }
 
 /// For PowerShell: single quotes, doubled within; the typographic ones are single quotes to it as well.
-pub(super) fn powershell(value: &str) -> String {
-    let mut text = String::from("'");
+pub(super) fn powershell(text: &mut String, value: &str) {
+    text.push('\'');
     for c in value.chars() {
         if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) {
             text.push(c);
         }
         text.push(c);
     }
-    text + "'"
+    text.push('\'');
 }
 
 #[cfg(test)]
@@ -80,15 +85,24 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
+    fn quoted(quote: impl Fn(&mut String, &[u8]), value: &[u8]) -> String {
+        let mut text = String::new();
+        quote(&mut text, value);
+        text
+    }
+
     #[test]
     fn forms() {
+        let posix = |value| quoted(posix, value);
+        let fish = |value| quoted(fish, value);
+        let powershell = |value| quoted(|text, value| powershell(text, std::str::from_utf8(value).unwrap()), value);
         assert_eq!(posix(b""), "''");
         assert_eq!(posix(b"it's $(x) `y` \\n !z"), r"'it'\''s $(x) `y` \n !z'");
         assert_eq!(posix(b"a\n'\\\xff1"), r"$'a\012\'\\\3771'");
         assert_eq!(fish(b"it's $(x) \\"), r"'it\'s $(x) \\'");
         assert_eq!(fish(b"\xc3\xa9\n1"), r"''\Xc3''\Xa9''\X0a'1'");
-        assert_eq!(powershell("a'b$c"), "'a''b$c'");
-        assert_eq!(powershell("a’b"), "'a’’b'");
+        assert_eq!(powershell(b"a'b$c"), "'a''b$c'");
+        assert_eq!(powershell("a’b".as_bytes()), "'a’’b'");
     }
 
     /// Every byte but NUL, alone and beside characters that make escapes longer, and whole lines of trouble.
@@ -105,10 +119,10 @@ mod tests {
     }
 
     /// Has the real shell evaluate assignments of `values` and report the bytes that `env` then sees.
-    fn round_trip(shell: &[&str], quote: fn(&[u8]) -> String, set: &str, values: &[Vec<u8>]) {
+    fn round_trip(shell: &[&str], quote: fn(&mut String, &[u8]), set: &str, values: &[Vec<u8>]) {
         let mut script = String::new();
         for (index, value) in values.iter().enumerate() {
-            script.push_str(&set.replace("NAME", &format!("V{index}")).replace("VALUE", &quote(value)));
+            script.push_str(&set.replace("NAME", &format!("V{index}")).replace("VALUE", &quoted(quote, value)));
             script.push('\n');
         }
         assert!(script.is_ascii());

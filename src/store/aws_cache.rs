@@ -9,8 +9,10 @@ use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
 use crate::core::profile::{SsoProfile, SsoSession};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -151,15 +153,26 @@ pub(crate) fn remove_registration(context: &Context, session: &SsoSession) -> Re
 
 /// The name of the role credentials' file: SHA-1 of compact JSON with sorted keys.
 pub(crate) fn role_file_name(profile: &SsoProfile) -> String {
-    let mut key = Object::new();
-    key.insert("accountId".into(), profile.account_id.as_str().into());
-    key.insert("roleName".into(), profile.role_name.as_str().into());
-    match &profile.session.name {
-        Some(name) => key.insert("sessionName".into(), name.as_str().into()),
-        None => key.insert("startUrl".into(), profile.session.start_url.as_str().into()),
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Key<'a> {
+        account_id: &'a str,
+        role_name: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_name: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start_url: Option<&'a str>,
+    }
+    let session = &profile.session;
+    let key = Key {
+        account_id: &profile.account_id,
+        role_name: &profile.role_name,
+        session_name: session.name.as_deref(),
+        start_url: session.name.is_none().then_some(&session.start_url),
     };
-    let key = ascii(&Value::Object(key).to_string());
-    format!("{}.json", files::hex(&Sha1::digest(key)))
+    // Text and nothing else: this does not fail.
+    let key = ascii(serde_json::to_string(&key).unwrap_or_default());
+    files::hex(&Sha1::digest(key)) + ".json"
 }
 
 pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathBuf> {
@@ -167,17 +180,33 @@ pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathB
 }
 
 pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {
-    let object = read_object(&role_path(context, profile)?);
-    let found = object.as_ref().and_then(|object| {
-        let credentials = object.get("Credentials")?.as_object()?;
-        Some(RoleCredentials {
-            access_key_id: text(credentials, "AccessKeyId")?.to_owned(),
-            secret_access_key: Secret::new(text(credentials, "SecretAccessKey")?),
-            session_token: Secret::new(text(credentials, "SessionToken")?),
-            expires_at: Timestamp::parse(text(credentials, "Expiration")?)?,
-        })
-    });
-    Ok(found)
+    /// Read without an object of all fields being made: this happens at every `cd`.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct File<'a> {
+        #[serde(borrow)]
+        credentials: Fields<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        access_key_id: Cow<'a, str>,
+        #[serde(borrow)]
+        secret_access_key: Cow<'a, str>,
+        #[serde(borrow)]
+        session_token: Cow<'a, str>,
+        #[serde(borrow)]
+        expiration: Cow<'a, str>,
+    }
+    let Ok(bytes) = fs::read(role_path(context, profile)?) else { return Ok(None) };
+    let Ok(File { credentials }) = serde_json::from_slice(&bytes) else { return Ok(None) };
+    Ok(Timestamp::parse(&credentials.expiration).map(|expires_at| RoleCredentials {
+        access_key_id: credentials.access_key_id.into_owned(),
+        secret_access_key: Secret::new(credentials.secret_access_key),
+        session_token: Secret::new(credentials.session_token),
+        expires_at,
+    }))
 }
 
 /// Writes role credentials, keeping the unknown fields of the file that is there.
@@ -242,11 +271,14 @@ fn python_json(value: &Value) -> Vec<u8> {
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
     // Writing to memory does not fail.
     let _ = serde::Serialize::serialize(value, &mut serializer);
-    ascii(&String::from_utf8_lossy(&bytes)).into_bytes()
+    ascii(String::from_utf8(bytes).unwrap_or_default()).into_bytes()
 }
 
-fn ascii(json: &str) -> String {
+fn ascii(json: String) -> String {
     use std::fmt::Write as _;
+    if json.is_ascii() {
+        return json;
+    }
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c.is_ascii() {

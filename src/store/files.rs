@@ -1,8 +1,7 @@
 //! Reading and replacing whole files.
 
 use crate::error::{Error, Result};
-use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -33,6 +32,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// [`replace`] for a file that is not a secret and keeps company with the user's own.
 pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    write_and_rename(path, bytes, mode, File::sync_all)
+}
+
+/// [`replace`] for what can be made again from other files: nobody waits for the disk.
+pub(crate) fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_and_rename(path, bytes, 0o600, |_| Ok(()))
+}
+
+fn write_and_rename(path: &Path, bytes: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> Result<()> {
     let failed = |source| Error::File { verb: "write", path: path.to_owned(), source };
     let directory = path.parent().unwrap_or(Path::new("/"));
     if !directory.exists() {
@@ -46,7 +54,7 @@ pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<
         .open(&temporary)
         .and_then(|mut file| {
             file.write_all(bytes)?;
-            file.sync_all()
+            sync(&file)
         })
         .and_then(|()| fs::rename(&temporary, path));
     written.map_err(|source| {
@@ -74,10 +82,9 @@ pub(crate) fn random_hex() -> String {
 
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// Removes a file, and what a writer that was killed may have left of a replacement. One that is not there is removed

@@ -2,6 +2,7 @@
 
 use super::aws_config::{AwsConfig, File, Section};
 use super::files;
+use super::profile_records::{self, Fingerprint};
 use crate::context::Context;
 use crate::core::near::nearest;
 use crate::core::profile::{self, Profile, ProfileProblem, SsoProfile, SsoSession};
@@ -20,6 +21,31 @@ pub(crate) struct Profiles {
 pub(crate) struct Endpoints {
     pub(crate) sso: Option<String>,
     pub(crate) sso_oidc: Option<String>,
+}
+
+/// The profile of that name: from its record if the config files are the ones it was made of, else from them.
+pub(crate) fn profile(context: &Context, name: &str) -> Result<Profile> {
+    let (config, credentials) = (context.aws_config_file()?, context.aws_credentials_file()?);
+    let files = [config.as_path(), credentials.as_path()];
+    let fingerprint = Fingerprint::of(files);
+    if let Some(profile) = profile_records::read(context, files, &fingerprint, name) {
+        return Ok(profile);
+    }
+    let profile = Profiles::load(context)?.profile(name)?;
+    profile_records::write(context, files, fingerprint, &profile);
+    Ok(profile)
+}
+
+/// [`profile`] of one that signs in through Identity Center.
+pub(crate) fn sso_profile(context: &Context, name: &str) -> Result<SsoProfile> {
+    sso(profile(context, name)?)
+}
+
+fn sso(profile: Profile) -> Result<SsoProfile> {
+    match profile {
+        Profile::Sso(profile) => Ok(profile),
+        Profile::Other { name, .. } => Err(Error::NotSso { profile: name }),
+    }
 }
 
 impl Profiles {
@@ -73,10 +99,7 @@ impl Profiles {
     }
 
     pub(crate) fn sso_profile(&self, name: &str) -> Result<SsoProfile> {
-        match self.profile(name)? {
-            Profile::Sso(profile) => Ok(profile),
-            Profile::Other { name, .. } => Err(Error::NotSso { profile: name }),
-        }
+        sso(self.profile(name)?)
     }
 
     pub(crate) fn sso_session(&self, name: &str) -> Result<SsoSession> {

@@ -124,7 +124,7 @@ impl Settings {
             self.credentials = Some(mode);
         }
         if let Some(value) = context.var_os("AWSDIR_TRUST") {
-            self.trust = roots(&value, context);
+            self.trust = roots(value, context);
         }
         Ok(())
     }
