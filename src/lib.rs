@@ -3,6 +3,7 @@
 //! Parse → [`Context`] → command → exit code. This is the only place that prints an error. Both binaries start
 //! here; everything else is private.
 
+mod arena;
 mod cli;
 mod commands;
 mod context;
