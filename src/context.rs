@@ -1,8 +1,8 @@
-//! Everything ambient, read once: the environment, the directory, the home, the time, the terminals.
+//! Everything ambient: the environment, the directory, the home, the time, the terminals. Nobody else asks for it.
 
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ pub(crate) enum Verbosity {
 /// The world a command runs in.
 #[derive(Debug)]
 pub(crate) struct Context {
-    environment: Vec<(OsString, OsString)>,
     /// The directory as the shell sees it: `$PWD` with its symlinks where that is true, so that we walk up the
     /// same way as the shell does.
     pub(crate) directory: PathBuf,
     home: Option<PathBuf>,
+    state_directory: Option<PathBuf>,
     pub(crate) now: Timestamp,
     pub(crate) uid: u32,
     pub(crate) stdin_is_terminal: bool,
@@ -38,33 +38,34 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new() -> Self {
-        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        let logical = find(&environment, "PWD")
-            .map(PathBuf::from)
-            .filter(|pwd| pwd.is_absolute() && same_file(pwd, Path::new(".")));
+        let absolute = |path: &PathBuf| path.is_absolute();
+        let logical = variable("PWD").map(PathBuf::from).filter(absolute).filter(|pwd| same_file(pwd, Path::new(".")));
         let physical = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let stderr_is_terminal = std::io::stderr().is_terminal();
+        let home = std::env::home_dir().filter(absolute);
         Self {
             directory: logical.unwrap_or_else(physical),
-            home: std::env::home_dir().filter(|home| home.is_absolute()),
+            state_directory: xdg(home.as_deref(), "XDG_STATE_HOME", ".local/state", "awsdir"),
+            home,
             now: clock(),
             uid: rustix::process::getuid().as_raw(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
-            stderr_is_terminal,
+            stderr_is_terminal: std::io::stderr().is_terminal(),
             verbosity: Verbosity::default(),
             color: false,
-            environment,
         }
     }
 
     /// A variable's value as it stands.
-    pub(crate) fn var_os(&self, name: &str) -> Option<&OsStr> {
-        find(&self.environment, name)
+    ///
+    /// Asked of the system each time: a hook needs a dozen of the hundred variables that a shell exports.
+    #[expect(clippy::unused_self, reason = "the environment belongs to the context, wherever it is kept")]
+    pub(crate) fn var_os(&self, name: &str) -> Option<OsString> {
+        variable(name)
     }
 
     /// A variable's value if it is set, not empty and text.
-    pub(crate) fn var(&self, name: &str) -> Option<&str> {
-        self.var_os(name)?.to_str().filter(|value| !value.is_empty())
+    pub(crate) fn var(&self, name: &str) -> Option<String> {
+        self.var_os(name)?.into_string().ok().filter(|value| !value.is_empty())
     }
 
     pub(crate) fn home(&self) -> Result<&Path> {
@@ -73,19 +74,12 @@ impl Context {
 
     /// `$XDG_CONFIG_HOME/awsdir/config`.
     pub(crate) fn settings_file(&self) -> Result<PathBuf> {
-        Ok(self.xdg("XDG_CONFIG_HOME", ".config")?.join("awsdir/config"))
+        xdg(self.home.as_deref(), "XDG_CONFIG_HOME", ".config", "awsdir/config").ok_or(Error::NoHome)
     }
 
     /// `$XDG_STATE_HOME/awsdir`: trust, locks and what shells watch.
-    pub(crate) fn state_directory(&self) -> Result<PathBuf> {
-        Ok(self.xdg("XDG_STATE_HOME", ".local/state")?.join("awsdir"))
-    }
-
-    fn xdg(&self, variable: &str, default: &str) -> Result<PathBuf> {
-        match self.var_os(variable).map(PathBuf::from) {
-            Some(path) if path.is_absolute() => Ok(path),
-            _ => Ok(self.home()?.join(default)),
-        }
+    pub(crate) fn state_directory(&self) -> Result<&Path> {
+        self.state_directory.as_deref().ok_or(Error::NoHome)
     }
 
     /// `AWS_CONFIG_FILE`, else `~/.aws/config`.
@@ -101,7 +95,7 @@ impl Context {
     fn aws_file(&self, variable: &str, default: &str) -> Result<PathBuf> {
         match self.var_os(variable).filter(|value| !value.is_empty()) {
             None => Ok(self.home()?.join(default)),
-            Some(value) => self.expand(Path::new(value)),
+            Some(value) => self.expand(Path::new(&value)),
         }
     }
 
@@ -192,9 +186,16 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
-/// A handful of names are asked for: to walk a list is less work than to build a map of it.
-fn find<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
-    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// A path of the XDG base directory specification: `rest` under the directory that the variable names, or under `default`
+/// in the home directory. A relative one counts as none.
+fn xdg(home: Option<&Path>, name: &str, default: &str, rest: &str) -> Option<PathBuf> {
+    let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(named.or_else(|| Some(home?.join(default)))?.join(rest))
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

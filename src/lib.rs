@@ -74,7 +74,7 @@ fn context(global: cli::Global) -> Context {
         cli::Color::Always => true,
         cli::Color::Never => false,
         cli::Color::Auto => {
-            std::io::stderr().is_terminal() && context.var("NO_COLOR").is_none() && context.var("TERM") != Some("dumb")
+            std::io::stderr().is_terminal() && context.var("NO_COLOR").is_none() && context.var("TERM").as_deref() != Some("dumb")
         }
     };
     context

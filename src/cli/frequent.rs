@@ -90,7 +90,6 @@ fn format(word: &str) -> Option<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser as _;
     use proptest::prelude::*;
     use proptest::sample::select;
 

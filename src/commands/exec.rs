@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     let (name, command_arguments) =
         arguments.command.split_first().ok_or(Error::NotFound { command: OsString::new() })?;
-    let program = find(name, context.var_os("PATH"))?;
+    let program = find(name, context.var_os("PATH").as_deref())?;
     let min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
     let no_sign_in = (arguments.login == ExecLogin::Never).then_some("`--login never`");
     let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, no_sign_in, login: None };

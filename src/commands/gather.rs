@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// The path of the dotfile in force, whatever it holds.
 pub(super) fn dotfile_path(context: &Context) -> Option<PathBuf> {
-    dotfiles::find(&context.directory, context.var_os("AWSDIR_CEILING"))
+    dotfiles::find(&context.directory, context.var_os("AWSDIR_CEILING").as_deref())
 }
 
 /// A dotfile that may act, with what it selects.
@@ -171,7 +171,7 @@ pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Sele
         return Ok(Selected { name, by: Rule::Dotfile(Box::new(directory)) });
     }
     match context.var("AWS_PROFILE") {
-        Some(name) => Ok(Selected { name: name.to_owned(), by: Rule::Environment }),
+        Some(name) => Ok(Selected { name, by: Rule::Environment }),
         None => Err(Error::NoProfile),
     }
 }

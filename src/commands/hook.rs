@@ -82,15 +82,15 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
         drop_inherited(&inherited, &mut answer);
     }
     let said = tell(context, arguments, answer.news.as_deref());
-    print(&script(arguments, &answer, &generation, &said, &inherited))
+    print(script(arguments, &answer, &generation, &said, &inherited))
 }
 
 /// In a child of `with-aws` the role stays what it is, wherever the person goes.
 fn child_of_exec(context: &Context, mark: &Mark) -> Answer {
-    let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(Timestamp::parse);
+    let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(|text| Timestamp::parse(&text));
     let style = Settings::load(context).unwrap_or_default().style;
     let segment =
-        Segment::new(&style, &mark.profile, context.var("AWS_REGION"), expires_at.map_or(State::InForce, State::Until));
+        Segment::new(&style, &mark.profile, context.var("AWS_REGION").as_deref(), expires_at.map_or(State::InForce, State::Until));
     Answer { status: STAND_DOWN, segment, ..Answer::idle() }
 }
 
@@ -225,7 +225,7 @@ fn tell(context: &Context, arguments: &Hook, news: Option<&str>) -> String {
     id
 }
 
-fn script(arguments: &Hook, answer: &Answer, generation: &str, said: &str, inherited: &[&str]) -> String {
+fn script(arguments: &Hook, answer: &Answer, generation: &str, said: &str, inherited: &[&str]) -> Vec<u8> {
     let epoch = |moment: Option<Timestamp>| moment.map(|moment| moment.epoch().to_string()).unwrap_or_default();
     let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default().into_os_string();
     let mut script = Script::new(arguments.shell);

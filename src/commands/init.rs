@@ -23,5 +23,5 @@ pub(super) fn run(context: &Context, arguments: &Init) -> Result<()> {
         }
         Shell::Bash | Shell::Zsh => {}
     }
-    print(&(preamble.into_text() + arguments.shell.script()))
+    print([&preamble.into_text(), arguments.shell.script().as_bytes()].concat())
 }

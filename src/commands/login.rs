@@ -31,8 +31,8 @@ pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
         purpose,
         force: arguments.force,
     };
-    let profile = ladder.purpose.profile.as_deref().or(context.var("AWS_PROFILE"));
-    let endpoints = profiles.endpoints(context, profile);
+    let profile = ladder.purpose.profile.clone().or_else(|| context.var("AWS_PROFILE"));
+    let endpoints = profiles.endpoints(context, profile.as_deref());
     let token = sso::token(context, &session, &endpoints, &ladder)?;
     let what = if before.is_some_and(|before| before.access_token == token.access_token) {
         "already signed in"

@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
 }
 
 /// Data for stdout. A pipe closed early is not a failure; the caller's caller sees to that.
-fn print(text: &str) -> Result<()> {
+fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::Stdout)
+    stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()).map_err(Error::Stdout)
 }

@@ -145,13 +145,13 @@ fn assignments(
 
 /// SipHash-1-3 over the identity variables, so that values changed since are told from ours. Nobody's consent hangs on
 /// it: who can write the mark can write the variables.
-fn digest<'a>(value: impl Fn(&str) -> Option<&'a OsStr>) -> u64 {
+fn digest<V: AsRef<OsStr>>(value: impl Fn(&str) -> Option<V>) -> u64 {
     let mut hash = SipHasher13::new();
     for name in IDENTITY {
         hash.write(name.as_bytes());
         if let Some(value) = value(name) {
             hash.write(b"=");
-            hash.write(value.as_bytes());
+            hash.write(value.as_ref().as_bytes());
         }
         hash.write(b"\0");
     }
@@ -177,8 +177,11 @@ impl Mark {
 
     fn format(&self) -> OsString {
         let region = self.region.as_deref().unwrap_or("-");
-        let mut text =
-            OsString::from(format!("{} {} {:016x} {region} {}", Self::VERSION, self.uid, self.digest, self.profile));
+        let mut text = OsString::with_capacity(256);
+        text.push(format!("{} {} {:016x} ", Self::VERSION, self.uid, self.digest));
+        for part in [region, " ", &self.profile] {
+            text.push(part);
+        }
         if let Some(dotfile) = &self.dotfile {
             text.push(" ");
             text.push(dotfile);
@@ -188,7 +191,7 @@ impl Mark {
 
     /// Reads the mark in an environment if it is true there: ours by version, of user `uid`, and the identity
     /// variables are as we set them. Otherwise nothing of ours is loaded.
-    pub(crate) fn in_force<'a>(uid: u32, value: impl Fn(&str) -> Option<&'a OsStr>) -> Option<Self> {
+    pub(crate) fn in_force(uid: u32, value: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let text = value("AWSDIR")?;
         let mut fields = text.as_bytes().splitn(6, |byte| *byte == b' ');
         let mut word = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
@@ -207,7 +210,7 @@ impl Mark {
 
     /// The variables in an environment that this mark says are ours, so that what stood there before us is
     /// "unset". A region that was changed by hand since is not ours any more.
-    pub(crate) fn inherited<'a>(&self, value: impl Fn(&str) -> Option<&'a OsStr>) -> Vec<&'static str> {
+    pub(crate) fn inherited(&self, value: impl Fn(&str) -> Option<OsString>) -> Vec<&'static str> {
         let ours = |name: &&str| match value(name) {
             Some(now) if REGIONS.contains(name) => self.region.as_deref().is_some_and(|region| now == region),
             Some(_) => IDENTITY.contains(name) || *name == "AWSDIR",
@@ -308,7 +311,7 @@ mod tests {
                 "AWS_SSO_PROFILE=ro",
             ]
         );
-        let mark = Mark::in_force(7, |name| environment.get(name).map(OsString::as_os_str)).unwrap();
+        let mark = Mark::in_force(7, |name| environment.get(name).cloned()).unwrap();
         assert_eq!((mark.profile.as_str(), mark.dotfile), ("ro", None));
     }
 
@@ -318,12 +321,12 @@ mod tests {
         let mut environment = Environment::new();
         let path = OsString::from_vec(b"/a b/\xff/.awsprofile".to_vec());
         apply(&activate(role(Some(&credentials)), CredentialsMode::Env, &path), &mut environment);
-        let read = |uid, environment: &Environment| Mark::in_force(uid, |name| environment.get(name).map(OsString::as_os_str));
+        let read = |uid, environment: &Environment| Mark::in_force(uid, |name| environment.get(name).cloned());
 
         let mark = read(7, &environment).unwrap();
         assert_eq!(mark.dotfile.as_deref(), Some(path.as_os_str()));
         assert_eq!(
-            mark.inherited(|name| environment.get(name).map(OsString::as_os_str)),
+            mark.inherited(|name| environment.get(name).cloned()),
             [
                 "AWS_PROFILE",
                 "AWS_REGION",
@@ -339,7 +342,7 @@ mod tests {
 
         let mut moved = environment.clone();
         moved.insert("AWS_REGION", "us-east-1".into());
-        let inherited = read(7, &moved).unwrap().inherited(|name| moved.get(name).map(OsString::as_os_str));
+        let inherited = read(7, &moved).unwrap().inherited(|name| moved.get(name).cloned());
         assert!(!inherited.contains(&"AWS_REGION") && inherited.contains(&"AWS_DEFAULT_REGION"));
 
         for name in IDENTITY {

@@ -1,6 +1,5 @@
 //! What a profile of `~/.aws/config` means to us: its kind, its sso-session, its account and permission set.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Characters that the SDKs' config grammar allows in the name of a profile (`protocol.md` 1.2); a section with
@@ -10,7 +9,7 @@ pub(crate) fn is_name_character(c: char) -> bool {
 }
 
 /// An sso-session: one start URL that a person signs in to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SsoSession {
     /// The name in `[sso-session NAME]`; `None` for a legacy profile that carries the start URL itself.
     pub(crate) name: Option<String>,
@@ -35,7 +34,7 @@ impl SsoSession {
 }
 
 /// A profile whose role credentials come from Identity Center.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SsoProfile {
     pub(crate) name: String,
     pub(crate) session: SsoSession,
@@ -48,7 +47,7 @@ pub(crate) struct SsoProfile {
 }
 
 /// A profile of any kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     Sso(SsoProfile),
     /// Credentials come from elsewhere (static keys, a role chain, a process, …): the SDKs resolve it themselves.

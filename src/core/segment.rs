@@ -44,24 +44,44 @@ pub(crate) struct Segment {
 impl Segment {
     pub(crate) fn new(style: &Style, profile: &str, region: Option<&str>, state: State) -> Self {
         let danger = style.danger.iter().any(|pattern| WildMatch::new(pattern).matches(profile));
-        let filled = style
-            .format
-            .replace("{profile}", profile)
-            .replace("{danger}", if danger { "!" } else { "" })
-            .replace("{region}", region.unwrap_or_default());
-        let (head, tail) = filled.split_once("{left}").unwrap_or((&filled, ""));
+        let (before, after) = match style.format.split_once("{left}") {
+            Some((before, after)) => (before, Some(after)),
+            None => (style.format.as_str(), None),
+        };
+        let mut head = String::new();
+        let fill = |text: &mut String, format: &str| {
+            let mut rest = format;
+            while let Some((literal, field)) = rest.split_once('{') {
+                text.push_str(literal);
+                let (value, name) = match field {
+                    _ if field.starts_with("profile}") => (profile, "profile}"),
+                    _ if field.starts_with("danger}") => (if danger { "!" } else { "" }, "danger}"),
+                    _ if field.starts_with("region}") => (region.unwrap_or_default(), "region}"),
+                    _ => ("{", ""),
+                };
+                text.push_str(value);
+                rest = &field[name.len()..];
+            }
+            text.push_str(rest);
+        };
+        fill(&mut head, before);
         let word = match state {
             State::Until(expires_at) => {
-                let expires_at = filled.contains("{left}").then_some(expires_at);
-                return Self { head: head.to_owned(), tail: tail.to_owned(), expires_at };
+                let mut tail = String::new();
+                fill(&mut tail, after.unwrap_or_default());
+                return Self { head, tail, expires_at: after.is_some().then_some(expires_at) };
             }
             State::InForce => "",
             State::Renewable => "renewable",
             State::SignInNeeded => "expired",
             State::NotAllowed => "not allowed",
         };
-        let text = if filled.contains("{left}") { format!("{head}{word}{tail}") } else { filled };
-        Self { head: text.trim_end().to_owned(), tail: String::new(), expires_at: None }
+        if let Some(after) = after {
+            head.push_str(word);
+            fill(&mut head, after);
+        }
+        head.truncate(head.trim_end().len());
+        Self { head, tail: String::new(), expires_at: None }
     }
 
     /// The text at `now`.

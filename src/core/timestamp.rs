@@ -80,7 +80,19 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_from_days(self.0.div_euclid(86_400));
         let of_day = self.0.rem_euclid(86_400);
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3_600, of_day / 60 % 60, of_day % 60)
+        // Digit by digit: one of these is written at every `cd`.
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let parts = [(0, year / 100), (2, year), (5, month), (8, day)];
+        for (at, part) in parts.into_iter().chain([(11, of_day / 3_600), (14, of_day / 60 % 60), (17, of_day % 60)]) {
+            let digit = |digit: i64| u8::try_from(digit.rem_euclid(10)).unwrap_or_default();
+            text[at] += digit(part / 10);
+            text[at + 1] += digit(part);
+        }
+        match year {
+            0..=9999 => f.write_str(std::str::from_utf8(&text).unwrap_or_default()),
+            // As RFC 3339 cannot.
+            _ => write!(f, "{year}{}", std::str::from_utf8(&text[4..]).unwrap_or_default()),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Format {
 }
 
 /// The credentials in `format`, ending in a newline.
-pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> String {
+pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> Vec<u8> {
     let expiration = credentials.expires_at.with_numeric_offset();
     if format == Format::Process {
         let document = json!({
@@ -32,7 +32,7 @@ pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> String {
             "SessionToken": credentials.session_token.expose(),
             "Expiration": expiration,
         });
-        return format!("{document:#}\n");
+        return format!("{document:#}\n").into_bytes();
     }
     let variables = [
         ("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_str()),
@@ -40,17 +40,17 @@ pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> String {
         ("AWS_SESSION_TOKEN", credentials.session_token.expose()),
         ("AWS_CREDENTIAL_EXPIRATION", &expiration),
     ];
-    let mut text = String::with_capacity(4096);
+    let mut text = Vec::with_capacity(4096);
     for (name, value) in variables {
         line(&mut text, name, value, format);
-        text.push('\n');
+        text.push(b'\n');
     }
     text
 }
 
-fn line(text: &mut String, name: &str, value: &str, format: Format) {
+fn line(text: &mut Vec<u8>, name: &str, value: &str, format: Format) {
     let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+=:,@".contains(&byte));
-    let (before, after) = match (format, plain) {
+    let (before, between) = match (format, plain) {
         (Format::Env, _) => ("export ", "="),
         (Format::Fish, _) => ("set -gx ", " "),
         (Format::Powershell, _) => ("$Env:", "="),
@@ -60,14 +60,23 @@ fn line(text: &mut String, name: &str, value: &str, format: Format) {
         // An env file has no quoting: docker takes what stands there.
         (Format::EnvNoExport | Format::Process, _) => ("", "="),
     };
-    text.extend([before, name, after]);
+    for part in [before, name, between] {
+        text.extend_from_slice(part.as_bytes());
+    }
     match (format, plain) {
-        (Format::Fish | Format::Powershell, true) => text.extend(["\"", value, "\""]),
         (Format::Env, false) => quote::posix(text, value.as_bytes()),
         (Format::Fish, false) => quote::fish(text, value.as_bytes()),
         (Format::Powershell, false) => quote::powershell(text, value),
-        (Format::WindowsCmd, false) => text.extend([value, "\""]),
-        _ => text.push_str(value),
+        (Format::Fish | Format::Powershell, true) => {
+            text.push(b'"');
+            text.extend_from_slice(value.as_bytes());
+            text.push(b'"');
+        }
+        (Format::WindowsCmd, false) => {
+            text.extend_from_slice(value.as_bytes());
+            text.push(b'"');
+        }
+        _ => text.extend_from_slice(value.as_bytes()),
     }
 }
 
@@ -84,7 +93,7 @@ mod tests {
             session_token: Secret::new("t//k++=="),
             expires_at: Timestamp::from_epoch(1_795_366_800),
         };
-        export(&credentials, format)
+        String::from_utf8(export(&credentials, format)).unwrap()
     }
 
     #[test]

@@ -30,28 +30,29 @@ impl Shell {
 }
 
 /// The last line of what a hook evaluates; without it the text is not whole.
-const END: &str = ": awsdir-end";
+const END: &str = ": awsdir-end\n";
 
 /// Statements for one shell, each on a line of its own.
 pub(crate) struct Script {
     shell: Shell,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Script {
     pub(crate) fn new(shell: Shell) -> Self {
-        Self { shell, text: String::with_capacity(4096) }
+        // As much as role credentials need.
+        Self { shell, text: Vec::with_capacity(4096) }
     }
 
     /// Sets a global variable of the shell's own that children do not see. `name` is ours, never data.
     pub(crate) fn variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
-        self.text.push_str(match self.shell {
+        self.push(match self.shell {
             Shell::Bash => "",
             Shell::Zsh => "\\typeset -g ",
             Shell::Fish => "set -g ",
         });
         self.set(name, value.as_ref());
-        self.text.push('\n');
+        self.push("\n");
     }
 
     /// Changes the environment. Two statements in bash, because `set -k` would take `export A=b` for a command with
@@ -61,45 +62,48 @@ impl Script {
         match (&assignment.value, self.shell) {
             (Some(value), Shell::Bash) => {
                 self.set(name, value);
-                self.text.extend(["; \\export ", name]);
+                self.push("; \\export ");
+                self.push(name);
             }
             (Some(value), Shell::Zsh) => {
-                self.text.push_str("\\typeset -gx ");
+                self.push("\\typeset -gx ");
                 self.set(name, value);
             }
             (Some(value), Shell::Fish) => {
-                self.text.push_str("set -gx ");
+                self.push("set -gx ");
                 self.set(name, value);
             }
-            (None, Shell::Bash | Shell::Zsh) => self.text.extend(["\\unset ", name]),
-            (None, Shell::Fish) => self.text.extend(["set -e -g ", name]),
-        }
-        self.text.push('\n');
-    }
-
-    fn set(&mut self, name: &str, value: &OsStr) {
-        self.text.push_str(name);
-        match self.shell {
-            Shell::Bash | Shell::Zsh => {
-                self.text.push('=');
-                quote::posix(&mut self.text, value.as_bytes());
-            }
-            Shell::Fish => {
-                self.text.push(' ');
-                quote::fish(&mut self.text, value.as_bytes());
+            (None, shell) => {
+                self.push(if shell == Shell::Fish { "set -e -g " } else { "\\unset " });
+                self.push(name);
             }
         }
+        self.push("\n");
     }
 
     /// The text with its end mark.
-    pub(crate) fn finish(mut self) -> String {
-        self.text.push_str(END);
-        self.text.push('\n');
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.push(END);
         self.text
     }
 
     /// The text as it is, for what is not evaluated by a hook.
-    pub(crate) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> Vec<u8> {
         self.text
+    }
+
+    fn set(&mut self, name: &str, value: &OsStr) {
+        self.push(name);
+        if self.shell == Shell::Fish {
+            self.push(" ");
+            quote::fish(&mut self.text, value.as_bytes());
+        } else {
+            self.push("=");
+            quote::posix(&mut self.text, value.as_bytes());
+        }
+    }
+
+    fn push(&mut self, ours: &str) {
+        self.text.extend_from_slice(ours.as_bytes());
     }
 }

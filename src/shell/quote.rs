@@ -1,79 +1,78 @@
 //! One function per dialect. The result is one line of printable ASCII, so that nothing in a value can end a
 //! statement, whatever the locale of the shell that reads it.
 
-use std::fmt::Write as _;
-
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~')
-}
+use memchr::{memchr, memchr2};
+use std::io::Write as _;
 
 /// For bash (3.2 and later) and zsh: single quotes; `$'…'` with octal escapes where a byte is not printable ASCII.
 /// `!` is inert within both, and so is everything else.
-pub(super) fn posix(text: &mut String, value: &[u8]) {
-    if let Some(plain) = plain(value) {
-        text.push('\'');
-        for (index, part) in plain.split('\'').enumerate() {
-            if index > 0 {
-                text.push_str(r"'\''");
-            }
-            text.push_str(part);
+pub(super) fn posix(text: &mut Vec<u8>, value: &[u8]) {
+    if is_plain(value) {
+        text.push(b'\'');
+        let mut rest = value;
+        while let Some(at) = memchr(b'\'', rest) {
+            text.extend_from_slice(&rest[..at]);
+            text.extend_from_slice(br"'\''");
+            rest = &rest[at + 1..];
         }
+        text.extend_from_slice(rest);
     } else {
-        text.push_str("$'");
+        text.extend_from_slice(b"$'");
         for byte in value {
             match byte {
-                b'\'' | b'\\' => {
-                    text.push('\\');
-                    text.push(char::from(*byte));
-                }
-                byte if is_plain(*byte) => text.push(char::from(*byte)),
-                byte => {
-                    let _ = write!(text, "\\{byte:03o}");
-                }
+                b'\'' | b'\\' => text.extend_from_slice(&[b'\\', *byte]),
+                b' '..=b'~' => text.push(*byte),
+                // Writing to memory does not fail.
+                byte => drop(write!(text, "\\{byte:03o}")),
             }
         }
     }
-    text.push('\'');
+    text.push(b'\'');
 }
 
 /// For fish (3.4 and later): single quotes, in which only `\'` and `\\` are escapes; `\X..` outside of them for a byte
 /// that is not printable ASCII.
-pub(super) fn fish(text: &mut String, value: &[u8]) {
-    text.push('\'');
-    if let Some(plain) = plain(value).filter(|plain| !plain.contains(['\'', '\\'])) {
-        text.push_str(plain);
+pub(super) fn fish(text: &mut Vec<u8>, value: &[u8]) {
+    text.push(b'\'');
+    if is_plain(value) && memchr2(b'\'', b'\\', value).is_none() {
+        text.extend_from_slice(value);
     } else {
         for byte in value {
             match byte {
-                b'\'' | b'\\' => {
-                    text.push('\\');
-                    text.push(char::from(*byte));
-                }
-                byte if is_plain(*byte) => text.push(char::from(*byte)),
-                byte => {
-                    let _ = write!(text, "'\\X{byte:02x}'");
-                }
+                b'\'' | b'\\' => text.extend_from_slice(&[b'\\', *byte]),
+                b' '..=b'~' => text.push(*byte),
+                byte => drop(write!(text, "'\\X{byte:02x}'")),
             }
         }
     }
-    text.push('\'');
-}
-
-/// The value as text if all of it is printable ASCII, as it nearly always is.
-fn plain(value: &[u8]) -> Option<&str> {
-    std::str::from_utf8(value).ok().filter(|text| text.bytes().all(is_plain))
+    text.push(b'\'');
 }
 
 /// For PowerShell: single quotes, doubled within; the typographic ones are single quotes to it as well.
-pub(super) fn powershell(text: &mut String, value: &str) {
-    text.push('\'');
+pub(super) fn powershell(text: &mut Vec<u8>, value: &str) {
+    text.push(b'\'');
     for c in value.chars() {
-        if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) {
-            text.push(c);
+        let times = if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) { 2 } else { 1 };
+        for _ in 0..times {
+            text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
-        text.push(c);
     }
-    text.push('\'');
+    text.push(b'\'');
+}
+
+/// Whether all of it is printable ASCII (`' '..='~'`). Told eight bytes at a time: session tokens are long, and the hook
+/// does this at every `cd`.
+fn is_plain(value: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES * 0x80;
+    let (words, rest) = value.as_chunks();
+    let word_is_plain = |bytes: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*bytes);
+        // The high bit of a byte comes out set where the byte is below ' ', where it is not ASCII, where it is DEL.
+        let below = word.wrapping_sub(ONES * 0x20) & !word;
+        (below | word | word.wrapping_add(ONES)) & HIGH == 0
+    };
+    words.iter().all(word_is_plain) && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]
@@ -81,14 +80,13 @@ pub(super) fn powershell(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Write as _;
     use std::os::unix::ffi::OsStrExt;
     use std::process::{Command, Stdio};
 
-    fn quoted(quote: impl Fn(&mut String, &[u8]), value: &[u8]) -> String {
-        let mut text = String::new();
+    fn quoted(quote: impl Fn(&mut Vec<u8>, &[u8]), value: &[u8]) -> String {
+        let mut text = Vec::new();
         quote(&mut text, value);
-        text
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
@@ -105,6 +103,18 @@ mod tests {
         assert_eq!(powershell("a’b".as_bytes()), "'a’’b'");
     }
 
+    #[test]
+    fn eight_bytes_at_a_time_is_one_at_a_time() {
+        for position in 0..19 {
+            for byte in 0..=255u8 {
+                let mut value = *b"0123456789 abcdef ~";
+                value[position] = byte;
+                assert_eq!(is_plain(&value), (b' '..=b'~').contains(&byte), "{byte:#04x} at {position}");
+            }
+        }
+        assert!(is_plain(b"") && is_plain(&[b'~'; 64]) && !is_plain(&[b'\n'; 8]));
+    }
+
     /// Every byte but NUL, alone and beside characters that make escapes longer, and whole lines of trouble.
     fn trouble() -> Vec<Vec<u8>> {
         let mut values: Vec<Vec<u8>> = (1..=255u8).map(|byte| vec![byte]).collect();
@@ -119,7 +129,7 @@ mod tests {
     }
 
     /// Has the real shell evaluate assignments of `values` and report the bytes that `env` then sees.
-    fn round_trip(shell: &[&str], quote: fn(&mut String, &[u8]), set: &str, values: &[Vec<u8>]) {
+    fn round_trip(shell: &[&str], quote: fn(&mut Vec<u8>, &[u8]), set: &str, values: &[Vec<u8>]) {
         let mut script = String::new();
         for (index, value) in values.iter().enumerate() {
             script.push_str(&set.replace("NAME", &format!("V{index}")).replace("VALUE", &quoted(quote, value)));

@@ -32,7 +32,7 @@ pub(crate) fn profile(context: &Context, name: &str) -> Result<Profile> {
         return Ok(profile);
     }
     let profile = Profiles::load(context)?.profile(name)?;
-    profile_records::write(context, files, fingerprint, &profile);
+    profile_records::write(context, files, &fingerprint, &profile);
     Ok(profile)
 }
 
@@ -135,7 +135,7 @@ impl Profiles {
     pub(crate) fn endpoints(&self, context: &Context, profile: Option<&str>) -> Endpoints {
         let truth = |value: Option<&str>| value.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let section = profile.and_then(|name| self.config.profile(name));
-        let ignored = truth(context.var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+        let ignored = truth(context.var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").as_deref())
             || truth(section.as_ref().and_then(|section| section.get("ignore_configured_endpoint_urls")));
         if ignored {
             return Endpoints::default();
@@ -146,8 +146,8 @@ impl Profiles {
                 keys.iter().find_map(|key| services.sub(key, "endpoint_url")).map(str::to_owned)
             };
             [
-                context.var(variable).map(str::to_owned),
-                context.var("AWS_ENDPOINT_URL").map(str::to_owned),
+                context.var(variable),
+                context.var("AWS_ENDPOINT_URL"),
                 services.as_ref().and_then(block),
                 section.as_ref().and_then(|section| section.get("endpoint_url")).map(str::to_owned),
             ]

@@ -115,16 +115,16 @@ impl Settings {
             problem: format!("it is {words}, not `{value}`"),
         };
         if let Some(value) = context.var("AWSDIR_LOGIN") {
-            let mode = LoginMode::parse(value).ok_or_else(|| bad("AWSDIR_LOGIN", value, LoginMode::WORDS))?;
+            let mode = LoginMode::parse(&value).ok_or_else(|| bad("AWSDIR_LOGIN", &value, LoginMode::WORDS))?;
             self.login = Some(mode);
         }
         if let Some(value) = context.var("AWSDIR_CREDENTIALS") {
-            let mode = CredentialsMode::parse(value)
-                .ok_or_else(|| bad("AWSDIR_CREDENTIALS", value, CredentialsMode::WORDS))?;
+            let mode = CredentialsMode::parse(&value)
+                .ok_or_else(|| bad("AWSDIR_CREDENTIALS", &value, CredentialsMode::WORDS))?;
             self.credentials = Some(mode);
         }
         if let Some(value) = context.var_os("AWSDIR_TRUST") {
-            self.trust = roots(value, context);
+            self.trust = roots(&value, context);
         }
         Ok(())
     }
