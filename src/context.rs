@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) directory: PathBuf,
     home: Option<PathBuf>,
     state_directory: Option<PathBuf>,
+    aws_config_file: Option<PathBuf>,
+    aws_credentials_file: Option<PathBuf>,
     pub(crate) now: Timestamp,
     pub(crate) uid: u32,
     pub(crate) stdin_is_terminal: bool,
@@ -44,7 +46,9 @@ impl Context {
         let home = std::env::home_dir().filter(absolute);
         Self {
             directory: logical.unwrap_or_else(physical),
-            state_directory: xdg(home.as_deref(), "XDG_STATE_HOME", ".local/state", "awsdir"),
+            state_directory: xdg(home.as_deref(), "XDG_STATE_HOME", ".local/state/", "awsdir"),
+            aws_config_file: aws_file(home.as_deref(), "AWS_CONFIG_FILE", ".aws/config"),
+            aws_credentials_file: aws_file(home.as_deref(), "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
             home,
             now: clock(),
             uid: rustix::process::getuid().as_raw(),
@@ -74,7 +78,7 @@ impl Context {
 
     /// `$XDG_CONFIG_HOME/awsdir/config`.
     pub(crate) fn settings_file(&self) -> Result<PathBuf> {
-        xdg(self.home.as_deref(), "XDG_CONFIG_HOME", ".config", "awsdir/config").ok_or(Error::NoHome)
+        xdg(self.home.as_deref(), "XDG_CONFIG_HOME", ".config/", "awsdir/config").ok_or(Error::NoHome)
     }
 
     /// `$XDG_STATE_HOME/awsdir`: trust, locks and what shells watch.
@@ -83,28 +87,18 @@ impl Context {
     }
 
     /// `AWS_CONFIG_FILE`, else `~/.aws/config`.
-    pub(crate) fn aws_config_file(&self) -> Result<PathBuf> {
-        self.aws_file("AWS_CONFIG_FILE", ".aws/config")
+    pub(crate) fn aws_config_file(&self) -> Result<&Path> {
+        self.aws_config_file.as_deref().ok_or(Error::NoHome)
     }
 
     /// `AWS_SHARED_CREDENTIALS_FILE`, else `~/.aws/credentials`.
-    pub(crate) fn aws_credentials_file(&self) -> Result<PathBuf> {
-        self.aws_file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
-    }
-
-    fn aws_file(&self, variable: &str, default: &str) -> Result<PathBuf> {
-        match self.var_os(variable).filter(|value| !value.is_empty()) {
-            None => Ok(self.home()?.join(default)),
-            Some(value) => self.expand(Path::new(&value)),
-        }
+    pub(crate) fn aws_credentials_file(&self) -> Result<&Path> {
+        self.aws_credentials_file.as_deref().ok_or(Error::NoHome)
     }
 
     /// `~/x` as a path in the home directory; anything else as it is.
     pub(crate) fn expand(&self, path: &Path) -> Result<PathBuf> {
-        match path.strip_prefix("~") {
-            Ok(rest) => Ok(self.home()?.join(rest)),
-            Err(_) => Ok(path.to_owned()),
-        }
+        expand(self.home.as_deref(), path).ok_or(Error::NoHome)
     }
 
     /// Why nobody can be asked to sign in, if so: no terminal to read our words on, or a mark of a shell that a machine
@@ -194,8 +188,38 @@ fn variable(name: &str) -> Option<OsString> {
 /// A path of the XDG base directory specification: `rest` under the directory that the variable names, or under `default`
 /// in the home directory. A relative one counts as none.
 fn xdg(home: Option<&Path>, name: &str, default: &str, rest: &str) -> Option<PathBuf> {
-    let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    Some(named.or_else(|| Some(home?.join(default)))?.join(rest))
+    match variable(name).map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(base) => Some(join(&base, [rest])),
+        None => Some(join(home?, [default, rest])),
+    }
+}
+
+/// The path that the variable names, `~/` expanded, or `default` in the home directory.
+fn aws_file(home: Option<&Path>, name: &str, default: &str) -> Option<PathBuf> {
+    match variable(name).filter(|value| !value.is_empty()) {
+        Some(value) => expand(home, Path::new(&value)),
+        None => Some(join(home?, [default])),
+    }
+}
+
+fn expand(home: Option<&Path>, path: &Path) -> Option<PathBuf> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Some(home?.join(rest)),
+        Err(_) => Some(path.to_owned()),
+    }
+}
+
+/// [`Path::join`] of the pieces of one relative path, with one allocation; a hook joins a dozen.
+pub(crate) fn join<const N: usize>(base: &Path, pieces: [&str; N]) -> PathBuf {
+    let mut path = OsString::with_capacity(base.as_os_str().len() + 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>());
+    path.push(base);
+    if !base.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        path.push("/");
+    }
+    for piece in pieces {
+        path.push(piece);
+    }
+    path.into()
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -53,12 +53,7 @@ impl Answer {
 }
 
 pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
-    let mark = Mark::in_force(context.uid, |name| context.var_os(name));
-    let mut inherited = mark.as_ref().map(|mark| mark.inherited(|name| context.var_os(name))).unwrap_or_default();
-    // True or not, a mark is never the person's own value.
-    if context.var_os("AWSDIR").is_some() && !inherited.contains(&"AWSDIR") {
-        inherited.push("AWSDIR");
-    }
+    let (mark, inherited) = mark_and_inherited(context);
     let mut looks = 0;
     let (mut answer, generation) = loop {
         looks += 1;
@@ -85,6 +80,22 @@ pub(super) fn run(context: &Context, arguments: &Hook) -> Result<()> {
     print(script(arguments, &answer, &generation, &said, &inherited))
 }
 
+/// The mark if it is true here, and the variables that are ours by it.
+fn mark_and_inherited(context: &Context) -> (Option<Mark>, Vec<&'static str>) {
+    let variable = |name: &str| context.var_os(name);
+    if variable("AWSDIR").is_none() {
+        return (None, Vec::new());
+    }
+    match Mark::in_force(context.uid, variable) {
+        Some(mark) => {
+            let inherited = mark.inherited(variable);
+            (Some(mark), inherited)
+        }
+        // True or not, a mark is never the person's own value.
+        None => (None, vec!["AWSDIR"]),
+    }
+}
+
 /// In a child of `with-aws` the role stays what it is, wherever the person goes.
 fn child_of_exec(context: &Context, mark: &Mark) -> Answer {
     let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(|text| Timestamp::parse(&text));
@@ -95,7 +106,7 @@ fn child_of_exec(context: &Context, mark: &Mark) -> Answer {
 }
 
 fn of_directory(context: &Context, path: PathBuf, refreshed: bool) -> Result<Answer> {
-    let watched_config = context.aws_config_file().ok();
+    let watched_config = context.aws_config_file().ok().map(Path::to_owned);
     let directory = match Directory::read(context, path) {
         Ok(directory) => directory,
         Err(error) => return Ok(out_of_order(context, &error, watched_config)),

@@ -4,7 +4,7 @@
 
 use super::files;
 use super::settings::Flow;
-use crate::context::Context;
+use crate::context::{Context, join};
 use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
 use crate::core::profile::{SsoProfile, SsoSession};
 use crate::core::timestamp::Timestamp;
@@ -176,7 +176,7 @@ pub(crate) fn role_file_name(profile: &SsoProfile) -> String {
 }
 
 pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathBuf> {
-    Ok(context.home()?.join(".aws/cli/cache").join(role_file_name(profile)))
+    Ok(join(context.home()?, [".aws/cli/cache/", &role_file_name(profile)]))
 }
 
 pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {

@@ -1,5 +1,6 @@
 //! Finding the dotfile in force and reading it without being led astray.
 
+use crate::context::join;
 use crate::core::dotfile::{self, Dotfile, FILE_NAME, MAX_BYTES};
 use crate::error::{Error, Result};
 use rustix::fs::{Mode, OFlags};
@@ -25,7 +26,7 @@ pub(crate) fn find(directory: &Path, ceiling: Option<&OsStr>) -> Option<PathBuf>
     let ceilings: Vec<&OsStr> =
         ceiling.map_or_else(Vec::new, |list| list.as_bytes().split(|b| *b == b':').map(OsStr::from_bytes).collect());
     for directory in directory.ancestors() {
-        let candidate = directory.join(FILE_NAME);
+        let candidate = join(directory, [FILE_NAME]);
         if candidate.is_file() {
             return Some(candidate);
         }

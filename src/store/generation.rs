@@ -4,14 +4,14 @@
 //! shell reaches all of them without a process being started to ask.
 
 use super::files;
-use crate::context::Context;
+use crate::context::{Context, join};
 use crate::error::Result;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub(crate) fn path(context: &Context) -> Result<PathBuf> {
-    Ok(context.state_directory()?.join("generation"))
+    Ok(join(context.state_directory()?, ["generation"]))
 }
 
 /// A file whose modification time is the epoch: fish has no clock, and can tell the age of a file.

@@ -5,7 +5,7 @@
 //! changes that changes [`VERSION`].
 
 use super::files;
-use crate::context::Context;
+use crate::context::{Context, join};
 use crate::core::profile::{Profile, SsoProfile, SsoSession};
 use crate::error::Result;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
@@ -111,7 +111,7 @@ fn path(context: &Context, files: [&Path; 2], name: &str) -> Result<PathBuf> {
         hash.write(part);
         hash.write_u8(0);
     }
-    Ok(context.state_directory()?.join("profiles").join(digest(hash)))
+    Ok(join(context.state_directory()?, ["profiles/", &digest(hash)]))
 }
 
 fn digest(hash: SipHasher13) -> String {

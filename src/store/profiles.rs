@@ -25,8 +25,7 @@ pub(crate) struct Endpoints {
 
 /// The profile of that name: from its record if the config files are the ones it was made of, else from them.
 pub(crate) fn profile(context: &Context, name: &str) -> Result<Profile> {
-    let (config, credentials) = (context.aws_config_file()?, context.aws_credentials_file()?);
-    let files = [config.as_path(), credentials.as_path()];
+    let files = [context.aws_config_file()?, context.aws_credentials_file()?];
     let fingerprint = Fingerprint::of(files);
     if let Some(profile) = profile_records::read(context, files, &fingerprint, name) {
         return Ok(profile);
@@ -53,15 +52,15 @@ impl Profiles {
         let (path, credentials_path) = (context.aws_config_file()?, context.aws_credentials_file()?);
         // Not UTF-8 reads as empty, as in the SDKs (`protocol.md` 1.2).
         let text = |path| Ok(String::from_utf8(files::read_or_empty(path)?).unwrap_or_default());
-        let config = AwsConfig::parse(text(&path)?, text(&credentials_path)?).map_err(|error| Error::Config {
+        let config = AwsConfig::parse(text(path)?, text(credentials_path)?).map_err(|error| Error::Config {
             path: match error.file {
-                File::Config => path.clone(),
-                File::Credentials => credentials_path.clone(),
+                File::Config => path.to_owned(),
+                File::Credentials => credentials_path.to_owned(),
             },
             line: error.line,
             problem: error.problem.to_string(),
         })?;
-        Ok(Self { config, config_path: path, credentials_path })
+        Ok(Self { config, config_path: path.to_owned(), credentials_path: credentials_path.to_owned() })
     }
 
     pub(crate) fn profile(&self, name: &str) -> Result<Profile> {

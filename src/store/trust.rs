@@ -4,7 +4,7 @@
 
 use super::dotfiles::Found;
 use super::files;
-use crate::context::Context;
+use crate::context::{Context, join};
 use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -46,12 +46,12 @@ fn allow_record(context: &Context, found: &Found) -> Result<PathBuf> {
     hash.update(canonical(&found.path).as_os_str().as_bytes());
     hash.update(b"\n");
     hash.update(&found.content);
-    Ok(context.state_directory()?.join("allow").join(files::hex(&hash.finalize())))
+    Ok(join(context.state_directory()?, ["allow/", &files::hex(&hash.finalize())]))
 }
 
 fn deny_record(context: &Context, path: &Path) -> Result<PathBuf> {
     let name = files::hex(&Sha256::digest(path.as_os_str().as_bytes()));
-    Ok(context.state_directory()?.join("deny").join(name))
+    Ok(join(context.state_directory()?, ["deny/", &name]))
 }
 
 /// The directory with its symlinks resolved and the file's own name: one record per place, however one came there.
