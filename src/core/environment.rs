@@ -158,6 +158,12 @@ fn digest<V: AsRef<OsStr>>(value: impl Fn(&str) -> Option<V>) -> u64 {
     hash.finish()
 }
 
+/// Sixteen hexadecimal digits.
+fn hex(number: u64) -> String {
+    let digit = |shift: u32| char::from_digit((number >> shift) as u32 & 0xf, 16).unwrap_or_default();
+    (0..16).rev().map(|place| digit(place * 4)).collect()
+}
+
 /// The exported variable `AWSDIR`: what is in force, for children and nested shells; never a secret.
 ///
 /// `1 UID DIGEST REGION PROFILE[ DOTFILE]`, blank separated, the digest in 16 hexadecimal digits, `-` for no region. Without a dotfile it marks a
@@ -178,8 +184,7 @@ impl Mark {
     fn format(&self) -> OsString {
         let region = self.region.as_deref().unwrap_or("-");
         let mut text = OsString::with_capacity(256);
-        text.push(format!("{} {} {:016x} ", Self::VERSION, self.uid, self.digest));
-        for part in [region, " ", &self.profile] {
+        for part in [Self::VERSION, " ", &self.uid.to_string(), " ", &hex(self.digest), " ", region, " ", &self.profile] {
             text.push(part);
         }
         if let Some(dotfile) = &self.dotfile {

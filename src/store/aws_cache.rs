@@ -9,7 +9,7 @@ use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
 use crate::core::profile::{SsoProfile, SsoSession};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 use std::borrow::Cow;
@@ -153,25 +153,21 @@ pub(crate) fn remove_registration(context: &Context, session: &SsoSession) -> Re
 
 /// The name of the role credentials' file: SHA-1 of compact JSON with sorted keys.
 pub(crate) fn role_file_name(profile: &SsoProfile) -> String {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Key<'a> {
-        account_id: &'a str,
-        role_name: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session_name: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        start_url: Option<&'a str>,
-    }
-    let session = &profile.session;
-    let key = Key {
-        account_id: &profile.account_id,
-        role_name: &profile.role_name,
-        session_name: session.name.as_deref(),
-        start_url: session.name.is_none().then_some(&session.start_url),
+    let session = match &profile.session.name {
+        Some(name) => ("sessionName", name),
+        None => ("startUrl", &profile.session.start_url),
     };
-    // Text and nothing else: this does not fail.
-    let key = ascii(serde_json::to_string(&key).unwrap_or_default());
+    let mut key = Vec::with_capacity(256);
+    let fields = [("accountId", &profile.account_id), ("roleName", &profile.role_name), session];
+    for (before, (name, value)) in ["{", ",", ","].iter().zip(fields) {
+        for part in [before, "\"", name, "\":"] {
+            key.extend_from_slice(part.as_bytes());
+        }
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut key, value);
+    }
+    key.push(b'}');
+    let key = ascii(String::from_utf8(key).unwrap_or_default());
     files::hex(&Sha1::digest(key)) + ".json"
 }
 
