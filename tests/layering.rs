@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What each part may use. `context` and `error` are the crate's own words and may be used wherever there is I/O.
-const MAY_USE: [(&str, &[&str]); 9] = [
-    ("lib", &["cli", "commands", "context", "core", "error", "shell", "sso", "store"]),
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("lib", &["arena", "cli", "commands", "context", "core", "error", "shell", "sso", "store"]),
+    ("arena", &[]),
     ("cli", &["shell"]),
     ("context", &["core", "error"]),
     ("error", &["core"]),

@@ -117,6 +117,9 @@ fn assignments(
 ) -> Vec<Assignment> {
     let mut set = Vec::with_capacity(names.len());
     set.push(Assignment::set(profile_variable, role.profile));
+    if let Some(region) = role.region {
+        set.extend(REGIONS.map(|name| Assignment::set(name, region)));
+    }
     if let Some(credentials) = role.credentials {
         set.push(Assignment::set("AWS_ACCESS_KEY_ID", &credentials.access_key_id));
         set.push(Assignment::set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()));
@@ -136,9 +139,6 @@ fn assignments(
     let rest = names.iter().filter(|name| !REGIONS.contains(name) && set.iter().all(|known| known.name != **name));
     let mut all = Vec::with_capacity(names.len());
     all.extend(rest.map(|name| Assignment::unset(name)));
-    if let Some(region) = role.region {
-        all.extend(REGIONS.map(|name| Assignment::set(name, region)));
-    }
     all.append(&mut set);
     all
 }
