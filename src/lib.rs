@@ -13,7 +13,6 @@ mod shell;
 mod sso;
 mod store;
 
-use clap::Parser as _;
 use cli::{Cli, WithAws, frequent};
 use context::{Context, Verbosity, eprint_line, eprint_styled};
 use error::Error;
@@ -29,13 +28,19 @@ const OWN_FAILURE: u8 = 125;
 pub fn awsdir() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::awsdir(words.get(1..).unwrap_or_default());
-    let cli = match short.map_or_else(|| Cli::try_parse_from(&words), Ok) {
+    let cli = match short.map_or_else(|| by_grammar::<Cli>(&words), Ok) {
         Ok(cli) => cli,
         Err(error) => return wrong_command_line(&error, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }),
     };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
     finish(&context, commands::run(&context, cli.command), of_exec)
+}
+
+/// Kept apart: what the grammar needs of the stack is not asked for by those who do without it.
+#[inline(never)]
+fn by_grammar<P: clap::Parser>(words: &[OsString]) -> Result<P, clap::Error> {
+    P::try_parse_from(words)
 }
 
 /// Whether a command line that clap could not read is one of `exec`: the first word that is no global flag.
@@ -55,7 +60,7 @@ fn verb_is_exec(words: &[OsString]) -> bool {
 pub fn with_aws() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::with_aws(words.get(1..).unwrap_or_default());
-    let cli = match short.map_or_else(|| WithAws::try_parse_from(&words), Ok) {
+    let cli = match short.map_or_else(|| by_grammar::<WithAws>(&words), Ok) {
         Ok(cli) => cli,
         Err(error) => return wrong_command_line(&error, OWN_FAILURE),
     };

@@ -99,7 +99,7 @@ impl Standing {
         let credentials = aws_cache::read_role_credentials(context, profile)?;
         let token = aws_cache::read_token(context, &profile.session)?;
         let setback = setbacks::in_force(context, profile.session.cache_key(), now)
-            .or_else(|| setbacks::in_force(context, &aws_cache::role_file_name(profile), now));
+            .or_else(|| setbacks::in_force(context, &profile.cache_file, now));
         let token = token
             .map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() });
         Ok(Self::decided(now, goal, credentials, token, person, setback))

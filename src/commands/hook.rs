@@ -156,7 +156,7 @@ fn sso(
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
     if standing.decision == Decision::UseAndRenew
-        && setbacks::may_renew_ahead(context, &aws_cache::role_file_name(profile), context.now)
+        && setbacks::may_renew_ahead(context, &profile.cache_file, context.now)
     {
         renew_in_background();
     }

@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
     let before = aws_cache::read_token(context, &session)?;
     let mut cleared = setbacks::clear(context, session.cache_key());
     if let Some(Ok(profile)) = purpose.profile.as_ref().map(|name| profiles.sso_profile(name)) {
-        cleared |= setbacks::clear(context, &aws_cache::role_file_name(&profile));
+        cleared |= setbacks::clear(context, &profile.cache_file);
     }
     if cleared {
         generation::advance(context)?;

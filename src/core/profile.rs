@@ -1,5 +1,7 @@
 //! What a profile of `~/.aws/config` means to us: its kind, its sso-session, its account and permission set.
 
+use serde_json::Value;
+use sha1::{Digest as _, Sha1};
 use std::fmt;
 
 /// Characters that the SDKs' config grammar allows in the name of a profile (`protocol.md` 1.2); a section with
@@ -44,6 +46,48 @@ pub(crate) struct SsoProfile {
     pub(crate) role_name: String,
     /// The profile's own `region`.
     pub(crate) region: Option<String>,
+    /// The name of the file in the AWS CLI's cache that holds its role credentials. A hook reads it from the profile's
+    /// record rather than compute it.
+    pub(crate) cache_file: String,
+}
+
+impl SsoProfile {
+    fn new(
+        name: &str,
+        session: SsoSession,
+        account_id: String,
+        role_name: String,
+        region: Option<String>,
+    ) -> Self {
+        let cache_file = cache_file(&session, &account_id, &role_name);
+        Self { name: name.to_owned(), session, account_id, role_name, region, cache_file }
+    }
+}
+
+/// SHA-1 of compact JSON with sorted keys, all but ASCII escaped as Python's `json.dumps` does (`protocol.md` 5).
+fn cache_file(session: &SsoSession, account_id: &str, role_name: &str) -> String {
+    let session = match &session.name {
+        Some(name) => ("sessionName", name),
+        None => ("startUrl", &session.start_url),
+    };
+    let key = Value::from_iter([("accountId", account_id), ("roleName", role_name), (session.0, session.1)]);
+    Sha1::digest(ascii(key.to_string())).iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}")) + ".json"
+}
+
+/// JSON with `\uXXXX` for all that is not ASCII.
+pub(crate) fn ascii(json: String) -> String {
+    if json.is_ascii() {
+        return json;
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
 }
 
 /// A profile of any kind.
@@ -143,13 +187,9 @@ pub(crate) fn profile(name: &str, keys: Keys<'_>, session_keys: Option<Keys<'_>>
             scopes: Vec::new(),
         },
     };
-    Ok(Profile::Sso(SsoProfile {
-        name: name.to_owned(),
-        session,
-        account_id: required(&section, keys, "sso_account_id")?,
-        role_name: required(&section, keys, "sso_role_name")?,
-        region,
-    }))
+    let (account_id, role_name) =
+        (required(&section, keys, "sso_account_id")?, required(&section, keys, "sso_role_name")?);
+    Ok(Profile::Sso(SsoProfile::new(name, session, account_id, role_name, region)))
 }
 
 fn present(keys: Keys<'_>, key: &str) -> Option<String> {
@@ -212,6 +252,21 @@ mod tests {
         let Ok(Profile::Sso(profile)) = profile("old", &own, None) else { panic!() };
         assert_eq!(profile.session.name, None);
         assert_eq!(profile.session.cache_key(), "https://corp.awsapps.com/start#/");
+    }
+
+    /// A name recorded from AWS CLI 2.38.5 (`protocol.md` 5), and one with text that is not ASCII, from Python.
+    #[test]
+    fn role_credentials_have_the_clis_file_name() {
+        let session = |name: Option<&str>| SsoSession {
+            name: name.map(str::to_owned),
+            start_url: "https://fakecorp.awsapps.com/start".into(),
+            region: "us-east-1".into(),
+            scopes: vec![],
+        };
+        let file = |session| cache_file(&session, "111111111111", "ReadOnly");
+        assert_eq!(file(session(Some("corp"))), "e83cab308910340ce11a566ebf0b9e96b40f6c39.json");
+        assert_eq!(file(session(None)), "921eaf8993e6b7ac8e7b5bc22350819af0ec0d59.json");
+        assert_eq!(file(session(Some("é\u{1f600}\"\\"))), "f3c67d1cd13f5e4a99f6b9f40a3e7e81a8a5e71a.json");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One function per dialect. The result is one line of printable ASCII, so that nothing in a value can end a
 //! statement, whatever the locale of the shell that reads it.
 
-use memchr::{memchr, memchr2};
 use std::io::Write as _;
 
 /// For bash (3.2 and later) and zsh: single quotes; `$'…'` with octal escapes where a byte is not printable ASCII.
@@ -9,13 +8,15 @@ use std::io::Write as _;
 pub(super) fn posix(text: &mut Vec<u8>, value: &[u8]) {
     if is_plain(value) {
         text.push(b'\'');
-        let mut rest = value;
-        while let Some(at) = memchr(b'\'', rest) {
-            text.extend_from_slice(&rest[..at]);
-            text.extend_from_slice(br"'\''");
-            rest = &rest[at + 1..];
+        text.extend_from_slice(value);
+    } else if value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        text.push(b'\'');
+        for byte in value {
+            match byte {
+                b'\'' => text.extend_from_slice(br"'\''"),
+                byte => text.push(*byte),
+            }
         }
-        text.extend_from_slice(rest);
     } else {
         text.extend_from_slice(b"$'");
         for byte in value {
@@ -34,7 +35,7 @@ pub(super) fn posix(text: &mut Vec<u8>, value: &[u8]) {
 /// that is not printable ASCII.
 pub(super) fn fish(text: &mut Vec<u8>, value: &[u8]) {
     text.push(b'\'');
-    if is_plain(value) && memchr2(b'\'', b'\\', value).is_none() {
+    if is_plain(value) {
         text.extend_from_slice(value);
     } else {
         for byte in value {
@@ -60,19 +61,25 @@ pub(super) fn powershell(text: &mut Vec<u8>, value: &str) {
     text.push(b'\'');
 }
 
-/// Whether all of it is printable ASCII (`' '..='~'`). Told eight bytes at a time: session tokens are long, and the hook
-/// does this at every `cd`.
+/// Whether all of it is printable ASCII (`' '..='~'`) and none of it an escape or quote to anybody: neither `'` nor `\`.
+/// Told eight bytes at a time: session tokens are long, and the hook does this at every `cd`.
 fn is_plain(value: &[u8]) -> bool {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGH: u64 = ONES * 0x80;
+    /// The high bit of a byte comes out set where the byte is smaller than `limit` (at most 0x80).
+    fn below(word: u64, limit: u8) -> u64 {
+        word.wrapping_sub(ONES * u64::from(limit)) & !word
+    }
     let (words, rest) = value.as_chunks();
     let word_is_plain = |bytes: &[u8; 8]| {
         let word = u64::from_ne_bytes(*bytes);
-        // The high bit of a byte comes out set where the byte is below ' ', where it is not ASCII, where it is DEL.
-        let below = word.wrapping_sub(ONES * 0x20) & !word;
-        (below | word | word.wrapping_add(ONES)) & HIGH == 0
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        // DEL comes out set by adding one, what is not ASCII by itself.
+        let special = below(word, b' ') | word.wrapping_add(ONES) | word | is(b'\'') | is(b'\\');
+        special & HIGH == 0
     };
-    words.iter().all(word_is_plain) && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    words.iter().all(word_is_plain)
+        && rest.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\'))
 }
 
 #[cfg(test)]
@@ -109,7 +116,8 @@ mod tests {
             for byte in 0..=255u8 {
                 let mut value = *b"0123456789 abcdef ~";
                 value[position] = byte;
-                assert_eq!(is_plain(&value), (b' '..=b'~').contains(&byte), "{byte:#04x} at {position}");
+                let plain = (b' '..=b'~').contains(&byte) && byte != b'\'' && byte != b'\\';
+                assert_eq!(is_plain(&value), plain, "{byte:#04x} at {position}");
             }
         }
         assert!(is_plain(b"") && is_plain(&[b'~'; 64]) && !is_plain(&[b'\n'; 8]));

@@ -69,7 +69,7 @@ pub(crate) fn role_credentials(
     }
     let ladder = &patient_as_needed(ladder, decision);
     let deadline = Cell::new(Instant::now() + ladder.limits.silent);
-    let cache_file = aws_cache::role_file_name(profile);
+    let cache_file = profile.cache_file.clone();
     let setback = Known::of(context, [profile.session.cache_key(), &cache_file]);
     let climbed = interruptible(async {
         let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
@@ -299,7 +299,7 @@ impl<'a, P: Portal> Climb<'a, P> {
     /// GetRoleCredentials; a 401 takes the next rung for another token.
     async fn role_credentials(&self, profile: &SsoProfile) -> Result<RoleCredentials> {
         let mut token = self.token(None).await?;
-        let (session, role) = (self.session.cache_key(), aws_cache::role_file_name(profile));
+        let (session, role) = (self.session.cache_key(), profile.cache_file.clone());
         loop {
             let answer = self.get_role_credentials(profile, &token.access_token).await;
             match answer.map_err(|error| self.remembered(session, error))? {

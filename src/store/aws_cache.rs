@@ -6,7 +6,7 @@ use super::files;
 use super::settings::Flow;
 use crate::context::{Context, join};
 use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
-use crate::core::profile::{SsoProfile, SsoSession};
+use crate::core::profile::{SsoProfile, SsoSession, ascii};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
 use serde::Deserialize;
@@ -151,28 +151,8 @@ pub(crate) fn remove_registration(context: &Context, session: &SsoSession) -> Re
     files::remove(&registration_path(context, session)?)
 }
 
-/// The name of the role credentials' file: SHA-1 of compact JSON with sorted keys.
-pub(crate) fn role_file_name(profile: &SsoProfile) -> String {
-    let session = match &profile.session.name {
-        Some(name) => ("sessionName", name),
-        None => ("startUrl", &profile.session.start_url),
-    };
-    let mut key = Vec::with_capacity(256);
-    let fields = [("accountId", &profile.account_id), ("roleName", &profile.role_name), session];
-    for (before, (name, value)) in ["{", ",", ","].iter().zip(fields) {
-        for part in [before, "\"", name, "\":"] {
-            key.extend_from_slice(part.as_bytes());
-        }
-        // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut key, value);
-    }
-    key.push(b'}');
-    let key = ascii(String::from_utf8(key).unwrap_or_default());
-    files::hex(&Sha1::digest(key)) + ".json"
-}
-
 pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathBuf> {
-    Ok(join(context.home()?, [".aws/cli/cache/", &role_file_name(profile)]))
+    Ok(join(context.home()?, [".aws/cli/cache/", &profile.cache_file]))
 }
 
 pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {
@@ -270,24 +250,6 @@ fn python_json(value: &Value) -> Vec<u8> {
     ascii(String::from_utf8(bytes).unwrap_or_default()).into_bytes()
 }
 
-fn ascii(json: String) -> String {
-    use std::fmt::Write as _;
-    if json.is_ascii() {
-        return json;
-    }
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c.is_ascii() {
-            text.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,16 +267,6 @@ mod tests {
         SsoSession { name: None, scopes: vec![], ..corp() }
     }
 
-    fn profile(session: SsoSession) -> SsoProfile {
-        SsoProfile {
-            name: "dev-ro".into(),
-            session,
-            account_id: "111111111111".into(),
-            role_name: "ReadOnly".into(),
-            region: None,
-        }
-    }
-
     fn name(path: &Path) -> String {
         path.file_name().unwrap().to_str().unwrap().to_owned()
     }
@@ -329,7 +281,6 @@ mod tests {
         assert_eq!(token(legacy()), "fd38b7587310b352143572b2aeed0f1d09e0106d.json");
         assert_eq!(registration(corp()), "853c0f67fd70ea528417264a15654e98c641e3d0.json");
         assert_eq!(registration(legacy()), "a9827a8c4c6701c77f76cbeb6e2bcaa0c3277bf3.json");
-        assert_eq!(role_file_name(&profile(corp())), "e83cab308910340ce11a566ebf0b9e96b40f6c39.json");
     }
 
     #[test]

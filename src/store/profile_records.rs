@@ -76,10 +76,21 @@ fn to_lines(profile: &Profile) -> Option<String> {
     let scopes;
     let values = match profile {
         Profile::Other { name, .. } => vec!["other", name, region],
-        Profile::Sso(SsoProfile { name, session, account_id, role_name, .. }) => {
+        Profile::Sso(SsoProfile { name, session, account_id, role_name, cache_file, .. }) => {
             scopes = session.scopes.join(",");
             let session_name = session.name.as_deref().unwrap_or_default();
-            vec!["sso", name, region, account_id, role_name, session_name, &session.start_url, &session.region, &scopes]
+            vec![
+                "sso",
+                name,
+                region,
+                account_id,
+                role_name,
+                cache_file,
+                session_name,
+                &session.start_url,
+                &session.region,
+                &scopes,
+            ]
         }
     };
     values.iter().all(|value| !value.contains('\n')).then(|| values.join("\n") + END)
@@ -95,11 +106,11 @@ fn from_lines(lines: &str) -> Option<Profile> {
     match kind {
         "other" => Some(Profile::Other { name, region }),
         "sso" => {
-            let (account_id, role_name, session_name) = (next()?, next()?, some(next()?));
+            let (account_id, role_name, cache_file, session_name) = (next()?, next()?, next()?, some(next()?));
             let (start_url, session_region, scopes) = (next()?, next()?, next()?);
             let scopes = scopes.split(',').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
             let session = SsoSession { name: session_name, start_url, region: session_region, scopes };
-            Some(Profile::Sso(SsoProfile { name, session, account_id, role_name, region }))
+            Some(Profile::Sso(SsoProfile { name, session, account_id, role_name, region, cache_file }))
         }
         _ => None,
     }
@@ -140,7 +151,8 @@ mod tests {
         ) {
             let other = Profile::Other { name: name.clone(), region: region.clone() };
             let (account_id, role_name) = role;
-            let sso = Profile::Sso(SsoProfile { name, session, account_id, role_name, region });
+            let cache_file = "x.json".to_owned();
+            let sso = Profile::Sso(SsoProfile { name, session, account_id, role_name, region, cache_file });
             for profile in [other, sso] {
                 let lines = to_lines(&profile).unwrap();
                 let read = from_lines(&lines);
