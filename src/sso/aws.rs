@@ -1,159 +1,111 @@
 //! The services at AWS, through the AWS SDKs. Retries are off: which request may be sent twice is a matter of the flow.
 
+use super::http;
 use super::portal::{Client, DeviceAuthorization, Failure, Grant, IssuedToken, Portal};
 use crate::context::{self, Context};
 use crate::core::credentials::{Registration, RoleCredentials, Secret};
 use crate::core::profile::SsoSession;
 use crate::core::timestamp::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::profiles::Endpoints;
 use aws_sdk_ssooidc::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_ssooidc::config::retry::RetryConfig;
 use aws_sdk_ssooidc::config::timeout::TimeoutConfig;
 use aws_sdk_ssooidc::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_sdk_ssooidc::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
-/// The clients of one sso-session.
+/// The clients of one sso-session, each made when it is first used: a renewal needs one, and making one is a good part of
+/// its cost.
 pub(crate) struct Aws {
-    oidc: aws_sdk_ssooidc::Client,
-    sso: aws_sdk_sso::Client,
-    oidc_endpoint: String,
+    region: String,
+    endpoints: Endpoints,
+    http: SharedHttpClient,
+    oidc: OnceCell<aws_sdk_ssooidc::Client>,
+    oidc_endpoint: OnceCell<String>,
+    sso: OnceCell<aws_sdk_sso::Client>,
     sso_endpoint: String,
 }
 
 impl Aws {
     /// Clients for `session`, at AWS's endpoints for its region unless `endpoints` says otherwise.
+    #[expect(clippy::unused_async, reason = "the flow need not know what is made when")]
     pub(crate) async fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
-        let http = http_client(context)?;
-        let region = Region::new(session.region.clone());
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(4))
-            .operation_attempt_timeout(Duration::from_secs(15))
-            .build();
-        let mut oidc = aws_sdk_ssooidc::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(region.clone())
-            .http_client(http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.clone());
-        let mut sso = aws_sdk_sso::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(region)
-            .http_client(http)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .allow_no_auth();
-        if let Some(url) = &endpoints.sso_oidc {
-            oidc = oidc.endpoint_url(url);
-        }
-        if let Some(url) = &endpoints.sso {
-            sso = sso.endpoint_url(url);
-        }
-        let oidc_endpoint = match &endpoints.sso_oidc {
-            Some(url) => url.clone(),
-            None => oidc_host(&session.region).await?,
-        };
         Ok(Self {
-            oidc: aws_sdk_ssooidc::Client::from_conf(oidc.build()),
-            sso: aws_sdk_sso::Client::from_conf(sso.build()),
-            oidc_endpoint: oidc_endpoint.trim_end_matches('/').to_owned(),
+            region: session.region.clone(),
+            endpoints: endpoints.clone(),
+            http: http::client(context)?,
+            oidc: OnceCell::new(),
+            oidc_endpoint: OnceCell::new(),
+            sso: OnceCell::new(),
             sso_endpoint: endpoints.sso.clone().unwrap_or_else(|| format!("the portal in {}", session.region)),
+        })
+    }
+
+    fn oidc(&self) -> &aws_sdk_ssooidc::Client {
+        self.oidc.get_or_init(|| {
+            let mut config = aws_sdk_ssooidc::Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new(self.region.clone()))
+                .http_client(self.http.clone())
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts());
+            if let Some(url) = &self.endpoints.sso_oidc {
+                config = config.endpoint_url(url);
+            }
+            aws_sdk_ssooidc::Client::from_conf(config.build())
+        })
+    }
+
+    fn sso(&self) -> &aws_sdk_sso::Client {
+        self.sso.get_or_init(|| {
+            let mut config = aws_sdk_sso::Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new(self.region.clone()))
+                .http_client(self.http.clone())
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts())
+                .allow_no_auth();
+            if let Some(url) = &self.endpoints.sso {
+                config = config.endpoint_url(url);
+            }
+            aws_sdk_sso::Client::from_conf(config.build())
         })
     }
 }
 
-/// The OIDC endpoint of a region by the SDK's own rules, which know every partition.
-async fn oidc_host(region: &str) -> Result<String> {
-    let unknown = |source| Error::System { doing: "find the OIDC endpoint of the sso-session's region", source };
-    let params = Params::builder()
-        .region(region)
-        .use_fips(false)
-        .use_dual_stack(false)
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(4))
+        .operation_attempt_timeout(Duration::from_secs(15))
         .build()
-        .map_err(|error| unknown(std::io::Error::other(error)))?;
-    let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
-    endpoint.map(|endpoint| endpoint.url().to_owned()).map_err(|error| unknown(std::io::Error::other(error)))
 }
 
-/// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
-fn http_client(context: &Context) -> Result<SharedHttpClient> {
-    let trust = match ca_bundle(context)? {
-        Some(pem) => tls::TrustStore::empty().with_pem_certificate(pem),
-        None => tls::TrustStore::default(),
-    };
-    let tls_context = tls::TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|error| Error::System { doing: "set up TLS", source: std::io::Error::other(error) })?;
-    // The plain `build_https` knows no proxy.
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .tls_context(tls_context.clone())
-            .build()
-    }))
-}
-
-/// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
-/// distribution's bundle. Reading one file costs a fraction of the SDK's search through all of them. `None` if there is
-/// no such file.
-fn ca_bundle(context: &Context) -> Result<Option<String>> {
-    const BUNDLES: [&str; 5] = [
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    ];
-    let named =
-        ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| Some((*name, PathBuf::from(context.var(name)?))));
-    if let Some((name, path)) = named {
-        let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path: path.clone(), source })?;
-        let usable = usable_certificates(&pem).ok_or_else(|| Error::Variable {
-            name: name.to_owned(),
-            problem: format!("`{}` holds no certificate", path.display()),
-        });
-        return usable.map(Some);
-    }
-    Ok(BUNDLES.iter().find_map(|path| usable_certificates(&std::fs::read(path).ok()?)))
-}
-
-/// The certificates that TLS can use. The SDK's client panics on any other, and one odd root in a company's bundle is
-/// common.
-fn usable_certificates(pem: &[u8]) -> Option<String> {
-    let mut usable = String::new();
-    for certificate in CertificateDer::pem_slice_iter(pem).flatten() {
-        if rustls::RootCertStore::empty().add(certificate.clone()).is_ok() {
-            let text = STANDARD.encode(&certificate);
-            usable.push_str("-----BEGIN CERTIFICATE-----\n");
-            for line in text.as_bytes().chunks(64) {
-                usable.push_str(&String::from_utf8_lossy(line));
-                usable.push('\n');
-            }
-            usable.push_str("-----END CERTIFICATE-----\n");
+/// The OIDC endpoint of a region by the SDK's own rules, which know every partition. They answer at once, and have an
+/// answer for whatever is called a region; what we would say stands in for one that could not be had.
+fn oidc_host(region: &str) -> String {
+    let params = Params::builder().region(region).use_fips(false).use_dual_stack(false).build();
+    let endpoint = params.ok().and_then(|params| {
+        let rules = DefaultResolver::new();
+        let mut resolving = pin!(rules.resolve_endpoint(&params));
+        match resolving.as_mut().poll(&mut task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(endpoint)) => Some(endpoint.url().to_owned()),
+            _ => None,
         }
-    }
-    (!usable.is_empty()).then_some(usable)
+    });
+    endpoint.unwrap_or_else(|| format!("https://oidc.{region}.amazonaws.com"))
 }
 
 const REDIRECT_URI: &str = "http://127.0.0.1/oauth/callback";
 
 impl Portal for Aws {
     async fn register_client(&self, client: &Client) -> Result<Registration, Failure> {
-        let mut request = self.oidc.register_client().client_name(&client.name).client_type("public");
+        let mut request = self.oidc().register_client().client_name(&client.name).client_type("public");
         for scope in &client.scopes {
             request = request.scopes(scope);
         }
@@ -164,7 +116,7 @@ impl Portal for Aws {
                 .redirect_uris(REDIRECT_URI)
                 .issuer_url(issuer_url);
         }
-        let answer = request.send().await.map_err(|error| failure(&error, &self.oidc_endpoint))?;
+        let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(Registration {
             client_id: field(answer.client_id(), "clientId")?.to_owned(),
             client_secret: Secret::new(field(answer.client_secret(), "clientSecret")?),
@@ -178,14 +130,14 @@ impl Portal for Aws {
         start_url: &str,
     ) -> Result<DeviceAuthorization, Failure> {
         let answer = self
-            .oidc
+            .oidc()
             .start_device_authorization()
             .client_id(&registration.client_id)
             .client_secret(registration.client_secret.expose())
             .start_url(start_url)
             .send()
             .await
-            .map_err(|error| failure(&error, &self.oidc_endpoint))?;
+            .map_err(|error| failure(&error, self.oidc_endpoint()))?;
         let uri = field(answer.verification_uri(), "verificationUri")?;
         let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         Ok(DeviceAuthorization {
@@ -200,7 +152,7 @@ impl Portal for Aws {
 
     async fn create_token(&self, registration: &Registration, grant: Grant<'_>) -> Result<IssuedToken, Failure> {
         let request = self
-            .oidc
+            .oidc()
             .create_token()
             .client_id(&registration.client_id)
             .client_secret(registration.client_secret.expose());
@@ -217,7 +169,7 @@ impl Portal for Aws {
                 request.grant_type("refresh_token").refresh_token(refresh_token.expose())
             }
         };
-        let answer = request.send().await.map_err(|error| failure(&error, &self.oidc_endpoint))?;
+        let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(IssuedToken {
             access_token: Secret::new(field(answer.access_token(), "accessToken")?),
             expires_in: i64::from(answer.expires_in()),
@@ -232,7 +184,7 @@ impl Portal for Aws {
         role_name: &str,
     ) -> Result<RoleCredentials, Failure> {
         let answer = self
-            .sso
+            .sso()
             .get_role_credentials()
             .access_token(access_token.expose())
             .account_id(account_id)
@@ -258,12 +210,15 @@ impl Portal for Aws {
     }
 
     async fn logout(&self, access_token: &Secret) -> Result<(), Failure> {
-        let request = self.sso.logout().access_token(access_token.expose());
+        let request = self.sso().logout().access_token(access_token.expose());
         request.send().await.map(drop).map_err(|error| failure(&error, &self.sso_endpoint))
     }
 
     fn oidc_endpoint(&self) -> &str {
-        &self.oidc_endpoint
+        self.oidc_endpoint.get_or_init(|| {
+            let url = self.endpoints.sso_oidc.clone().unwrap_or_else(|| oidc_host(&self.region));
+            url.trim_end_matches('/').to_owned()
+        })
     }
 }
 

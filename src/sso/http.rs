@@ -1,0 +1,259 @@
+//! HTTP for the SDKs: HTTP/1.1, in which the AWS CLI asks the same services, by hyper and rustls. Each request has a
+//! connection of its own and is sent once: the services live at different hosts, and what comes of them after a sign-in
+//! is hours apart.
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::rt::{Read, Write};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::future::poll_fn;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_service::Service;
+use webpki::EndEntityCert;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
+pub(crate) fn client(context: &Context) -> Result<SharedHttpClient> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::System { doing: "set up TLS", source: io::Error::other(error) })?;
+    let tls = match ca_bundle(context)? {
+        Some(pem) => tls.dangerous().with_custom_certificate_verifier(Arc::new(Bundle { pem, provider })),
+        None => tls.with_root_certificates(all_there_are()),
+    };
+    let mut tls = tls.with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let (tls, proxies) = (Arc::new(tls), Arc::new(Matcher::from_env()));
+    Ok(http_client_fn(move |settings, _| {
+        let (tls, proxies) = (Arc::clone(&tls), Arc::clone(&proxies));
+        SharedHttpConnector::new(Http { tls, proxies, connect_timeout: settings.connect_timeout() })
+    }))
+}
+
+#[derive(Clone, Debug)]
+struct Http {
+    tls: Arc<ClientConfig>,
+    proxies: Arc<Matcher>,
+    connect_timeout: Option<Duration>,
+}
+
+impl HttpConnector for Http {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let http = self.clone();
+        let answer = async move {
+            let response = http.exchange(request.try_into_http1x()?).await?;
+            Ok::<_, BoxError>(HttpResponse::try_from(response.map(SdkBody::from_body_1_x))?)
+        };
+        // Kinds of errors are for retries.
+        HttpConnectorFuture::new(async { answer.await.map_err(ConnectorError::io) })
+    }
+}
+
+impl Http {
+    async fn exchange(&self, mut request: Request<SdkBody>) -> Result<Response<Incoming>, BoxError> {
+        let server = request.uri().clone();
+        let authority = server.authority().map_or("", |authority| authority.as_str());
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
+        let mut tcp = connect::HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        let direct = HttpsConnector::from((tcp, Arc::clone(&self.tls)));
+        match self.proxies.intercept(&server) {
+            None => send(self.connect(direct, server).await?, in_origin_form(request)?).await,
+            Some(proxy) if server.scheme_str() == Some("https") => {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
+                if let Some(authorization) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(authorization.clone());
+                }
+                let tunnel = HttpsConnector::from((tunnel, Arc::clone(&self.tls)));
+                send(self.connect(tunnel, server).await?, in_origin_form(request)?).await
+            }
+            Some(proxy) => {
+                if let Some(authorization) = proxy.basic_auth() {
+                    request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+                }
+                send(self.connect(direct, proxy.uri().clone()).await?, request).await
+            }
+        }
+    }
+
+    /// A connection ready to be written to, handshakes included.
+    async fn connect<C>(&self, mut connector: C, to: Uri) -> Result<C::Response, BoxError>
+    where
+        C: Service<Uri, Error = BoxError>,
+    {
+        let connected = async {
+            poll_fn(|context| connector.poll_ready(context)).await?;
+            connector.call(to).await
+        };
+        match self.connect_timeout {
+            Some(limit) => match tokio::time::timeout(limit, connected).await {
+                Ok(connected) => connected,
+                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            },
+            None => connected.await,
+        }
+    }
+}
+
+/// A request as a server wants it, which knows its own name. Proxies want the whole URL.
+fn in_origin_form(mut request: Request<SdkBody>) -> Result<Request<SdkBody>, BoxError> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = path.parse()?;
+    Ok(request)
+}
+
+/// Sends a request, in one piece, as the only one of its connection.
+async fn send<S>(stream: S, request: Request<SdkBody>) -> Result<Response<Incoming>, BoxError>
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(stream).await?;
+    // It ends with the response's last byte. Its errors are the response's too.
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?)
+}
+
+/// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
+/// distribution's bundle. Reading one file costs a fraction of a search through all of them. `None` if there is no such
+/// file.
+fn ca_bundle(context: &Context) -> Result<Option<Vec<u8>>> {
+    const BUNDLES: [&str; 5] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ];
+    let usable = |pem: &Vec<u8>| any_root(pem, |_| true);
+    let named =
+        ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| Some((*name, PathBuf::from(context.var(name)?))));
+    if let Some((name, path)) = named {
+        let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path: path.clone(), source })?;
+        return Some(pem).filter(usable).map(Some).ok_or_else(|| Error::Variable {
+            name: name.to_owned(),
+            problem: format!("`{}` holds no certificate", path.display()),
+        });
+    }
+    Ok(BUNDLES.iter().find_map(|path| std::fs::read(path).ok().filter(usable)))
+}
+
+fn all_there_are() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// Whether `holds` is true of a root in a bundle, those that TLS can use asked in turn: one odd root in a company's bundle
+/// is common. rustls reads the same ones, but decodes a distribution's bundle for longer than the rest of a request takes;
+/// it reads what is not written the usual way.
+fn any_root(pem: &[u8], mut holds: impl FnMut(&TrustAnchor<'_>) -> bool) -> bool {
+    let (mut rest, mut section, mut text, mut der) = (pem, None, Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let here = rest;
+        let (line, after) = here.split_at(memchr::memchr2(b'\n', b'\r', here).unwrap_or(here.len()));
+        rest = after.get(1..).unwrap_or_default();
+        if line.trim_ascii_end() == b"-----BEGIN CERTIFICATE-----" {
+            section = Some(here);
+            text.clear();
+        } else if !line.starts_with(b"-----END CERTIFICATE-----") {
+            text.extend_from_slice(line);
+        } else if let Some(begin) = section.take() {
+            der.clear();
+            let certificate = match STANDARD.decode_vec(&text, &mut der) {
+                Ok(()) => Ok(CertificateDer::from(der.as_slice())),
+                Err(_) => CertificateDer::from_pem_slice(&begin[..begin.len() - rest.len()]),
+            };
+            let Ok(certificate) = certificate else { continue };
+            if webpki::anchor_from_trusted_cert(&certificate).is_ok_and(|root| holds(&root)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Verifies as rustls does with all the roots of a bundle, by rustls with those that can matter: a chain ends at a root
+/// whose subject is, byte for byte, the issuer of a certificate that the server shows.
+#[derive(Debug)]
+struct Bundle {
+    pem: Vec<u8>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Bundle {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let shown: Vec<EndEntityCert<'_>> =
+            std::iter::once(end_entity).chain(intermediates).filter_map(|one| one.try_into().ok()).collect();
+        let mut roots = RootCertStore::empty();
+        any_root(&self.pem, |root| {
+            // One there must be; the first stands for all that do not matter.
+            if roots.is_empty() || shown.iter().any(|certificate| certificate.issuer() == root.subject.as_ref()) {
+                roots.roots.push(root.to_owned());
+            }
+            false
+        });
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
