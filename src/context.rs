@@ -52,7 +52,8 @@ impl Context {
             home,
             now: clock(),
             uid: rustix::process::getuid().as_raw(),
-            stdin_is_terminal: std::io::stdin().is_terminal(),
+            // Rust's own handle would come with a buffer.
+            stdin_is_terminal: rustix::termios::isatty(rustix::stdio::stdin()),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             verbosity: Verbosity::default(),
             color: false,

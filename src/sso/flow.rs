@@ -1,5 +1,7 @@
 //! The ladder of design section 7: role credentials in hand, by access token, by refresh token, by a person.
 //!
+//! What climbs is one large future; it is kept out of line, off the stack of those who need no network.
+//!
 //! Each rung is climbed under a lock and after reading the cache again, so that of any number of processes one does
 //! the work and the others find it done.
 
@@ -56,6 +58,7 @@ pub(crate) struct Ladder {
 }
 
 /// Role credentials of `profile`, from the cache or by climbing.
+#[inline(never)]
 pub(crate) fn role_credentials(
     context: &Context,
     profile: &SsoProfile,
@@ -138,6 +141,7 @@ fn patient_as_needed(ladder: &Ladder, decision: Decision) -> Ladder {
 }
 
 /// A fresh access token of `session`, from the cache or by climbing.
+#[inline(never)]
 pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoints, ladder: &Ladder) -> Result<Token> {
     let before = aws_cache::read_token(context, session)?;
     let fresh = |token: &&Token| token.expires_at.since(context::clock()) >= TOKEN_MARGIN;
@@ -157,6 +161,7 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
 
 /// Has `remove` take away what is here, and then ends the session at AWS, both under the session's lock. In this order,
 /// so that whatever stops us on the way nobody can use what was here. `remove` is told the token that was there.
+#[inline(never)]
 pub(crate) fn logout(
     context: &Context,
     session: &SsoSession,
