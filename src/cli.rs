@@ -3,7 +3,7 @@
 pub(crate) mod frequent;
 
 use crate::shell::{Format, Shell};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,6 +95,11 @@ pub(crate) enum Command {
     CredentialProcess(CredentialProcess),
     /// Print the prompt segment
     Prompt(Prompt),
+    /// Print the completion script of a shell, for both awsdir and with-aws
+    #[command(
+        after_help = "bash:  source <(awsdir completions bash)       in ~/.bashrc\nzsh:   source <(awsdir completions zsh)        in ~/.zshrc, after compinit\nfish:  awsdir completions fish | source        in ~/.config/fish/config.fish"
+    )]
+    Completions(Completions),
 }
 
 #[derive(Debug, PartialEq, Eq, Args)]
@@ -198,7 +203,13 @@ pub(crate) struct Exec {
     /// A profile of ~/.aws/config
     pub(crate) profile: String,
     /// The command and its arguments
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "CMD",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_hint = ValueHint::CommandWithArguments
+    )]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -227,6 +238,11 @@ pub(crate) struct CredentialProcess {
 pub(crate) struct Prompt {
     /// Escape what is special in this shell's prompt
     pub(crate) shell: Option<Shell>,
+}
+
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct Completions {
+    pub(crate) shell: Shell,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -28,9 +28,9 @@ const OWN_FAILURE: u8 = 125;
 pub fn awsdir() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::awsdir(words.get(1..).unwrap_or_default());
-    let cli = match short.map_or_else(|| by_grammar::<Cli>(&words), Ok) {
+    let cli = match short.map_or_else(|| by_grammar::<Cli>(&words, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }), Ok) {
         Ok(cli) => cli,
-        Err(error) => return wrong_command_line(&error, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }),
+        Err(code) => return code,
     };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
@@ -38,9 +38,14 @@ pub fn awsdir() -> ExitCode {
 }
 
 /// Kept apart: what the grammar needs of the stack is not asked for by those who do without it.
+///
+/// A command line that is not one, that asks for help or for completions is answered here; `wrong` is the code of the first.
 #[inline(never)]
-fn by_grammar<P: clap::Parser>(words: &[OsString]) -> Result<P, clap::Error> {
-    P::try_parse_from(words)
+fn by_grammar<P: clap::Parser>(words: &[OsString], wrong: u8) -> Result<P, ExitCode> {
+    match commands::completions::answer(words) {
+        Some(code) => Err(code),
+        None => P::try_parse_from(words).map_err(|error| wrong_command_line(&error, wrong)),
+    }
 }
 
 /// Whether a command line that clap could not read is one of `exec`: the first word that is no global flag.
@@ -60,9 +65,9 @@ fn verb_is_exec(words: &[OsString]) -> bool {
 pub fn with_aws() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::with_aws(words.get(1..).unwrap_or_default());
-    let cli = match short.map_or_else(|| by_grammar::<WithAws>(&words), Ok) {
+    let cli = match short.map_or_else(|| by_grammar::<WithAws>(&words, OWN_FAILURE), Ok) {
         Ok(cli) => cli,
-        Err(error) => return wrong_command_line(&error, OWN_FAILURE),
+        Err(code) => return code,
     };
     let context = context(cli.global);
     finish(&context, commands::exec::run(&context, &cli.exec), true)

@@ -3,6 +3,7 @@
 //! `hook`, `prompt`, `status`, `init`, `allow` and `pin` never touch the network.
 
 mod allow;
+pub(crate) mod completions;
 mod credential_process;
 pub(crate) mod exec;
 mod export;
@@ -39,6 +40,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Export(arguments) => export::run(context, &arguments),
         Command::CredentialProcess(arguments) => credential_process::run(context, &arguments),
         Command::Prompt(arguments) => prompt::run(context, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
     .map(|()| ExitCode::SUCCESS)
 }

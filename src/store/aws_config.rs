@@ -18,7 +18,7 @@ use std::fmt;
 use std::iter;
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr2_iter, memchr3_iter};
+use memchr::{memchr, memchr2, memchr2_iter, memchr3_iter, memchr_iter};
 use zeroize::Zeroizing;
 
 /// One of the two files of the AWS configuration. Where both say something, the credentials file
@@ -328,8 +328,9 @@ struct Entry {
     body: Range<usize>,
 }
 
+/// What a section stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Profile,
     SsoSession,
     Services,
@@ -462,20 +463,13 @@ fn index(file: File, text: &str, entries: &mut Vec<Entry>) -> Result<(), SyntaxE
     let (mut prefixed_default, mut plain_defaults) = (false, Vec::new());
     for section in sections(text)? {
         let (word, name) = section.name();
-        let kind = match (file, word) {
-            (File::Config, Some("profile")) => {
-                prefixed_default |= name == "default";
-                Kind::Profile
+        let Some(kind) = kind(file, word, name) else { continue };
+        if file == File::Config && kind == Kind::Profile && name == "default" {
+            match word {
+                Some(_) => prefixed_default = true,
+                None => plain_defaults.push(section.line),
             }
-            (File::Config, None) if name == "default" => {
-                plain_defaults.push(section.line);
-                Kind::Profile
-            }
-            (File::Config, Some("sso-session")) => Kind::SsoSession,
-            (File::Config, Some("services")) => Kind::Services,
-            (File::Credentials, None) => Kind::Profile,
-            _ => continue,
-        };
+        }
         entries.push(Entry {
             kind,
             name: range_in(text, name),
@@ -489,6 +483,28 @@ fn index(file: File, text: &str, entries: &mut Vec<Entry>) -> Result<(), SyntaxE
         entries.retain(|entry| plain_defaults.binary_search(&entry.line).is_err());
     }
     Ok(())
+}
+
+/// What a section of that title means to AWS, if anything: its first word, and the rest.
+fn kind(file: File, word: Option<&str>, name: &str) -> Option<Kind> {
+    match (file, word) {
+        (File::Config, Some("profile")) | (File::Credentials, None) => Some(Kind::Profile),
+        (File::Config, None) if name == "default" => Some(Kind::Profile),
+        (File::Config, Some("sso-session")) => Some(Kind::SsoSession),
+        (File::Config, Some("services")) => Some(Kind::Services),
+        _ => None,
+    }
+}
+
+/// What the sections of one kind are called, by their headers alone: no other line is looked at.
+pub(crate) fn names(file: File, of: Kind, text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let begins_line = move |at: &usize| *at == 0 || bytes[at - 1] == b'\n';
+    memchr_iter(b'[', bytes).filter(begins_line).filter_map(move |at| {
+        let line = lines(&text[at..]).next()?;
+        let (word, name) = RawSection { title: title(line)?, line: 0, body: "" }.name();
+        (kind(file, word, name) == Some(of) && is_identifier(name)).then_some(name)
+    })
 }
 
 /// Whether profiles, sessions and keys may be called that. Nothing at all is a name to the SDKs.
@@ -780,6 +796,14 @@ REGION = eu-north-1
         let names = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<BTreeSet<_>>();
         prop_assert_eq!(names(&mut ours.profile_names()), names(&mut theirs.profiles()));
         prop_assert_eq!(names(&mut ours.sso_session_names()), names(&mut theirs.sso_sessions()));
+        let mut quick = super::names(File::Config, Kind::Profile, config).chain(super::names(
+            File::Credentials,
+            Kind::Profile,
+            credentials,
+        ));
+        prop_assert_eq!(names(&mut quick), names(&mut ours.profile_names()));
+        let mut quick = super::names(File::Config, Kind::SsoSession, config);
+        prop_assert_eq!(names(&mut quick), names(&mut ours.sso_session_names()));
         for name in ours.profile_names() {
             let (ours, theirs) = (ours.profile(name).unwrap(), theirs.get_profile(name).unwrap());
             for key in keys(&ours) {

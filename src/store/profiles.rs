@@ -1,13 +1,15 @@
 //! Profiles and sso-sessions by name, out of the user's AWS config files.
 
-use super::aws_config::{AwsConfig, File, Section};
+use super::aws_config::{self, AwsConfig, File, Kind, Section};
 use super::files;
 use super::profile_records::{self, Fingerprint};
 use crate::context::Context;
 use crate::core::near::nearest;
 use crate::core::profile::{self, Profile, ProfileProblem, SsoProfile, SsoSession};
 use crate::error::{Error, Result};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The user's AWS config and credentials files.
 pub(crate) struct Profiles {
@@ -50,8 +52,6 @@ fn sso(profile: Profile) -> Result<SsoProfile> {
 impl Profiles {
     pub(crate) fn load(context: &Context) -> Result<Self> {
         let (path, credentials_path) = (context.aws_config_file()?, context.aws_credentials_file()?);
-        // Not UTF-8 reads as empty, as in the SDKs (`protocol.md` 1.2).
-        let text = |path| Ok(String::from_utf8(files::read_or_empty(path)?).unwrap_or_default());
         let config = AwsConfig::parse(text(path)?, text(credentials_path)?).map_err(|error| Error::Config {
             path: match error.file {
                 File::Config => path.to_owned(),
@@ -159,6 +159,39 @@ impl Profiles {
             sso_oidc: find("AWS_ENDPOINT_URL_SSO_OIDC", &["sso_oidc", "sso-oidc"]),
         }
     }
+}
+
+/// What sections are called, without a look at what is in them: a broken line hides nothing, and ten thousand profiles are
+/// no wait.
+pub(crate) struct Names {
+    config: String,
+    credentials: Zeroizing<String>,
+}
+
+impl Names {
+    pub(crate) fn load(context: &Context) -> Result<Self> {
+        let config = text(context.aws_config_file()?)?;
+        Ok(Self { config, credentials: Zeroizing::new(text(context.aws_credentials_file()?)?) })
+    }
+
+    /// Each once, in the order of the files.
+    pub(crate) fn profiles(&self) -> Vec<&str> {
+        let config = aws_config::names(File::Config, Kind::Profile, &self.config);
+        let mut seen = HashSet::new();
+        let all = config.chain(aws_config::names(File::Credentials, Kind::Profile, &self.credentials));
+        all.filter(|name| seen.insert(*name)).collect()
+    }
+
+    /// Each once, in the order of the file.
+    pub(crate) fn sessions(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        aws_config::names(File::Config, Kind::SsoSession, &self.config).filter(|name| seen.insert(*name)).collect()
+    }
+}
+
+/// A config file's text. Not UTF-8 reads as empty, as in the SDKs (`protocol.md` 1.2).
+fn text(path: &Path) -> Result<String> {
+    Ok(String::from_utf8(files::read_or_empty(path)?).unwrap_or_default())
 }
 
 fn owned(names: Vec<&str>) -> Vec<String> {
