@@ -66,12 +66,14 @@ pub(crate) fn rows(programs: &[(&str, PathBuf)]) -> Vec<Row> {
         let what = format!("{label}: cold fetch, {certificates} CA certificates");
         rows.push(Row::at_most(format!("{what}, server 40 ms away"), fetched.ratio(&runs[0]), 1.08, " × raw TLS"));
         rows.push(Row::at_most(format!("{what}, CPU"), fetched.cpu(), 5.0, " ms"));
+        rows.push(Row::plain(format!("{what}, CPU"), fetched.cpu() / runs[0].cpu(), " × raw TLS"));
         server.connections.store(0, Ordering::SeqCst);
         server.requests.store(0, Ordering::SeqCst);
         assert!(fetch(program).output().unwrap().status.success());
         assert!(sandbox.read(ROLE_FILE).contains("ASIAFETCHED"), "fetched, not found");
         let connections = server.connections.load(Ordering::SeqCst).max(server.requests.load(Ordering::SeqCst));
-        rows.push(Row::at_most(format!("{label}: connections and requests for it"), connections as f64, 1.0, ""));
+        let connections = f64::from(u32::try_from(connections).unwrap());
+        rows.push(Row::at_most(format!("{label}: connections and requests for it"), connections, 1.0, ""));
     }
     if let Some(aws) = aws_cli() {
         let export = || {
@@ -92,8 +94,8 @@ fn aws_cli() -> Option<PathBuf> {
     [ours, PathBuf::from("/usr/local/bin/aws")].into_iter().find(|path| path.exists())
 }
 
-/// What this program does when it is run as `raw-tls URL ROOT`: one request over one TLS connection by a blocking socket
-/// and rustls that trusts one root; no SDK, no runtime. Nobody asks this server with less.
+/// What the bench does when it is run as `raw-tls URL ROOT`, given the last two: one request over one TLS connection by a
+/// blocking socket and rustls that trusts one root; no SDK, no runtime. Nobody asks this server with less.
 pub(crate) fn raw_client(arguments: impl IntoIterator<Item = String>) {
     let mut arguments = arguments.into_iter();
     let (url, root) = (arguments.next().unwrap(), arguments.next().unwrap());
