@@ -7,6 +7,8 @@
 //!   A program made that way is linked and run first; where that fails (no `libc.a`, another linker) the binaries are
 //!   linked dynamically, as usual.
 
+#![allow(clippy::disallowed_methods, reason = "a build script is told everything by its environment")]
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -95,12 +95,7 @@ fn run(command: &mut Command) -> Run {
     let time = |time: libc::timeval| {
         Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
     };
-    Run {
-        wall,
-        cpu: time(usage.ru_utime) + time(usage.ru_stime),
-        faults: usage.ru_minflt,
-        resident: usage.ru_maxrss,
-    }
+    Run { wall, cpu: time(usage.ru_utime) + time(usage.ru_stime), faults: usage.ru_minflt, resident: usage.ru_maxrss }
 }
 
 /// `wait4`, which alone tells what one child has used.

@@ -27,6 +27,7 @@ struct Arena {
 unsafe impl Sync for Arena {}
 
 impl Arena {
+    #[expect(clippy::large_stack_arrays, reason = "it is a static's value, and tests box it")]
     const fn new() -> Self {
         Self { block: UnsafeCell::new([0; SIZE]), mark: AtomicUsize::new(0) }
     }

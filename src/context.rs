@@ -212,7 +212,8 @@ fn expand(home: Option<&Path>, path: &Path) -> Option<PathBuf> {
 
 /// [`Path::join`] of the pieces of one relative path, with one allocation; a hook joins a dozen.
 pub(crate) fn join<const N: usize>(base: &Path, pieces: [&str; N]) -> PathBuf {
-    let mut path = OsString::with_capacity(base.as_os_str().len() + 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>());
+    let mut path =
+        OsString::with_capacity(base.as_os_str().len() + 1 + pieces.iter().map(|piece| piece.len()).sum::<usize>());
     path.push(base);
     if !base.as_os_str().as_encoded_bytes().ends_with(b"/") {
         path.push("/");

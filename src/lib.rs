@@ -28,10 +28,11 @@ const OWN_FAILURE: u8 = 125;
 pub fn awsdir() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::awsdir(words.get(1..).unwrap_or_default());
-    let cli = match short.map_or_else(|| by_grammar::<Cli>(&words, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }), Ok) {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
+    let cli =
+        match short.map_or_else(|| by_grammar::<Cli>(&words, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }), Ok) {
+            Ok(cli) => cli,
+            Err(code) => return code,
+        };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
     finish(&context, commands::run(&context, cli.command), of_exec)
@@ -84,7 +85,9 @@ fn context(global: cli::Global) -> Context {
         cli::Color::Always => true,
         cli::Color::Never => false,
         cli::Color::Auto => {
-            std::io::stderr().is_terminal() && context.var("NO_COLOR").is_none() && context.var("TERM").as_deref() != Some("dumb")
+            std::io::stderr().is_terminal()
+                && context.var("NO_COLOR").is_none()
+                && context.var("TERM").as_deref() != Some("dumb")
         }
     };
     context

@@ -3,9 +3,7 @@
 //!
 //! The grammar stays the truth: what is not recognised here goes to it, and a test holds both to the same answer.
 
-use super::{
-    Cli, Color, Command, CredentialProcess, Exec, ExecLogin, Export, Global, Hook, Prompt, Status, WithAws,
-};
+use super::{Cli, Color, Command, CredentialProcess, Exec, ExecLogin, Export, Global, Hook, Prompt, Status, WithAws};
 use crate::shell::{Format, Shell};
 use std::ffi::OsString;
 
@@ -133,7 +131,9 @@ mod tests {
 
     #[test]
     fn the_rest_is_left_to_the_grammar() {
-        for line in ["", "--version", "login", "hook", "hook tcsh", "export --format tcsh", "exec -q p -- ls", "exec p ls"] {
+        for line in
+            ["", "--version", "login", "hook", "hook tcsh", "export --format tcsh", "exec -q p -- ls", "exec p ls"]
+        {
             assert_eq!(awsdir(&split(line)), None, "{line}");
         }
     }

@@ -25,5 +25,5 @@ pub(super) fn run(context: &Context, arguments: &CredentialProcess) -> Result<()
         "Expiration": credentials.expires_at.to_string(),
         "AccountId": profile.account_id,
     });
-    print(&format!("{document}\n"))
+    print(format!("{document}\n"))
 }

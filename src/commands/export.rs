@@ -13,5 +13,5 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<()> {
     let login = selected.login();
     let wanted = Wanted { profile: &selected.name, dotfile, min_ttl: 0, no_sign_in: None, login };
     let (_, credentials) = obtain::role_credentials(context, wanted)?;
-    print(&shell::export(&credentials, arguments.format))
+    print(shell::export(&credentials, arguments.format))
 }

@@ -100,8 +100,8 @@ impl Standing {
         let token = aws_cache::read_token(context, &profile.session)?;
         let setback = setbacks::in_force(context, profile.session.cache_key(), now)
             .or_else(|| setbacks::in_force(context, &profile.cache_file, now));
-        let token = token
-            .map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() });
+        let token =
+            token.map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() });
         Ok(Self::decided(now, goal, credentials, token, person, setback))
     }
 

@@ -100,8 +100,12 @@ fn mark_and_inherited(context: &Context) -> (Option<Mark>, Vec<&'static str>) {
 fn child_of_exec(context: &Context, mark: &Mark) -> Answer {
     let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(|text| Timestamp::parse(&text));
     let style = Settings::load(context).unwrap_or_default().style;
-    let segment =
-        Segment::new(&style, &mark.profile, context.var("AWS_REGION").as_deref(), expires_at.map_or(State::InForce, State::Until));
+    let segment = Segment::new(
+        &style,
+        &mark.profile,
+        context.var("AWS_REGION").as_deref(),
+        expires_at.map_or(State::InForce, State::Until),
+    );
     Answer { status: STAND_DOWN, segment, ..Answer::idle() }
 }
 
@@ -146,12 +150,11 @@ fn sso(
     answer: Answer,
     refreshed: bool,
 ) -> Result<Answer> {
-    let standing = match Standing::settled(context, profile, directory.goal())? {
-        Some(settled) => settled,
-        None => {
-            let person = context.person_present() && directory.login() != LoginMode::Never;
-            Standing::of(context, profile, directory.goal(), person)?
-        }
+    let standing = if let Some(settled) = Standing::settled(context, profile, directory.goal())? {
+        settled
+    } else {
+        let person = context.person_present() && directory.login() != LoginMode::Never;
+        Standing::of(context, profile, directory.goal(), person)?
     };
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);

@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, arguments: &Status) -> Result<ExitCode> {
                     "state": "configuration", "dotfile": dotfile, "error": error.to_string(), "hint": error.hint(),
                 });
                 // The error itself follows on stderr and decides the exit code.
-                let _ = print(&format!("{document:#}\n"));
+                let _ = print(format!("{document:#}\n"));
             }
         })?;
     print(&if arguments.json { format!("{:#}\n", report.json()) } else { printable(&report.text()) })?;

@@ -160,8 +160,8 @@ fn digest<V: AsRef<OsStr>>(value: impl Fn(&str) -> Option<V>) -> u64 {
 
 /// Sixteen hexadecimal digits.
 fn hex(number: u64) -> String {
-    let digit = |shift: u32| char::from_digit((number >> shift) as u32 & 0xf, 16).unwrap_or_default();
-    (0..16).rev().map(|place| digit(place * 4)).collect()
+    let digits = number.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// The exported variable `AWSDIR`: what is in force, for children and nested shells; never a secret.
@@ -184,7 +184,8 @@ impl Mark {
     fn format(&self) -> OsString {
         let region = self.region.as_deref().unwrap_or("-");
         let mut text = OsString::with_capacity(256);
-        for part in [Self::VERSION, " ", &self.uid.to_string(), " ", &hex(self.digest), " ", region, " ", &self.profile] {
+        for part in [Self::VERSION, " ", &self.uid.to_string(), " ", &hex(self.digest), " ", region, " ", &self.profile]
+        {
             text.push(part);
         }
         if let Some(dotfile) = &self.dotfile {

@@ -52,13 +52,7 @@ pub(crate) struct SsoProfile {
 }
 
 impl SsoProfile {
-    fn new(
-        name: &str,
-        session: SsoSession,
-        account_id: String,
-        role_name: String,
-        region: Option<String>,
-    ) -> Self {
+    fn new(name: &str, session: SsoSession, account_id: String, role_name: String, region: Option<String>) -> Self {
         let cache_file = cache_file(&session, &account_id, &role_name);
         Self { name: name.to_owned(), session, account_id, role_name, region, cache_file }
     }
@@ -71,7 +65,8 @@ fn cache_file(session: &SsoSession, account_id: &str, role_name: &str) -> String
         None => ("startUrl", &session.start_url),
     };
     let key = Value::from_iter([("accountId", account_id), ("roleName", role_name), (session.0, session.1)]);
-    Sha1::digest(ascii(key.to_string())).iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}")) + ".json"
+    Sha1::digest(ascii(key.to_string())).iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"))
+        + ".json"
 }
 
 /// JSON with `\uXXXX` for all that is not ASCII.

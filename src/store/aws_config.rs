@@ -18,7 +18,7 @@ use std::fmt;
 use std::iter;
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr2_iter, memchr3_iter, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3_iter};
 use zeroize::Zeroizing;
 
 /// One of the two files of the AWS configuration. Where both say something, the credentials file
