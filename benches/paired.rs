@@ -24,8 +24,6 @@ pub(crate) struct Run {
     pub(crate) cpu: Duration,
     /// Page faults that needed no disk.
     pub(crate) faults: i64,
-    /// Most memory resident at once, in KiB.
-    pub(crate) resident: i64,
 }
 
 /// All runs of one candidate, in the order of the rounds.
@@ -41,11 +39,6 @@ impl Runs {
     }
 
     /// Milliseconds.
-    pub(crate) fn wall(&self) -> f64 {
-        median(self.runs.iter().map(|run| run.wall.as_secs_f64() * 1e3))
-    }
-
-    /// Milliseconds.
     pub(crate) fn cpu(&self) -> f64 {
         median(self.runs.iter().map(|run| run.cpu.as_secs_f64() * 1e3))
     }
@@ -53,11 +46,6 @@ impl Runs {
     #[expect(clippy::cast_precision_loss, reason = "a count of faults")]
     pub(crate) fn faults(&self) -> f64 {
         median(self.runs.iter().map(|run| run.faults as f64))
-    }
-
-    /// The largest of all runs, in KiB.
-    pub(crate) fn resident(&self) -> i64 {
-        self.runs.iter().map(|run| run.resident).max().unwrap_or_default()
     }
 }
 
@@ -88,6 +76,7 @@ pub(crate) fn paired(rounds: usize, mut candidates: Vec<Candidate<'_>>) -> Vec<R
 fn run(command: &mut Command) -> Run {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begin = Instant::now();
+    #[expect(clippy::zombie_processes, reason = "it is waited for, by a call that also tells its usage")]
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (status, usage) = wait(child.id());
     let wall = begin.elapsed();
@@ -95,7 +84,7 @@ fn run(command: &mut Command) -> Run {
     let time = |time: libc::timeval| {
         Duration::from_secs(time.tv_sec.unsigned_abs()) + Duration::from_micros(time.tv_usec.unsigned_abs())
     };
-    Run { wall, cpu: time(usage.ru_utime) + time(usage.ru_stime), faults: usage.ru_minflt, resident: usage.ru_maxrss }
+    Run { wall, cpu: time(usage.ru_utime) + time(usage.ru_stime), faults: usage.ru_minflt }
 }
 
 /// `wait4`, which alone tells what one child has used.

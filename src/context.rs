@@ -2,6 +2,7 @@
 
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
+use crate::name_service;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -43,6 +44,10 @@ impl Context {
         let absolute = |path: &PathBuf| path.is_absolute();
         let logical = variable("PWD").map(PathBuf::from).filter(absolute).filter(|pwd| same_file(pwd, Path::new(".")));
         let physical = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        if variable("HOME").is_none() {
+            // Then it stands in the user database.
+            name_service::use_built_in_sources();
+        }
         let home = std::env::home_dir().filter(absolute);
         Self {
             directory: logical.unwrap_or_else(physical),

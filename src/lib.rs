@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod core;
 mod error;
+mod name_service;
 mod shell;
 mod sso;
 mod store;

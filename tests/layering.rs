@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What each part may use. `context` and `error` are the crate's own words and may be used wherever there is I/O.
-const MAY_USE: [(&str, &[&str]); 10] = [
-    ("lib", &["arena", "cli", "commands", "context", "core", "error", "shell", "sso", "store"]),
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("lib", &["arena", "cli", "commands", "context", "core", "error", "name_service", "shell", "sso", "store"]),
     ("arena", &[]),
     ("cli", &["shell"]),
-    ("context", &["core", "error"]),
+    ("context", &["core", "error", "name_service"]),
     ("error", &["core"]),
+    ("name_service", &[]),
     ("commands", &["cli", "context", "core", "error", "shell", "sso", "store"]),
-    ("sso", &["context", "core", "error", "store"]),
+    ("sso", &["context", "core", "error", "name_service", "store"]),
     ("store", &["context", "core", "error"]),
     ("shell", &["core"]),
     ("core", &[]),

@@ -4,6 +4,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::name_service;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -39,6 +40,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
 pub(crate) fn client(context: &Context) -> Result<SharedHttpClient> {
+    name_service::use_built_in_sources();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
