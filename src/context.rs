@@ -3,6 +3,7 @@
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use crate::name_service;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     /// The directory as the shell sees it: `$PWD` with its symlinks where that is true, so that we walk up the
     /// same way as the shell does.
     pub(crate) directory: PathBuf,
+    /// There is no symlink in [`Self::directory`].
+    is_physical: bool,
     home: Option<PathBuf>,
     state_directory: Option<PathBuf>,
     aws_config_file: Option<PathBuf>,
@@ -41,16 +44,19 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new() -> Self {
-        let absolute = |path: &PathBuf| path.is_absolute();
-        let logical = variable("PWD").map(PathBuf::from).filter(absolute).filter(|pwd| same_file(pwd, Path::new(".")));
-        let physical = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let physical = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let (directory, is_physical) = match variable("PWD").map(PathBuf::from) {
+            Some(pwd) if pwd != physical && pwd.is_absolute() && same_file(&pwd, Path::new(".")) => (pwd, false),
+            _ => (physical, true),
+        };
         if variable("HOME").is_none() {
             // Then it stands in the user database.
             name_service::use_built_in_sources();
         }
-        let home = std::env::home_dir().filter(absolute);
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
         Self {
-            directory: logical.unwrap_or_else(physical),
+            directory,
+            is_physical,
             state_directory: xdg(home.as_deref(), "XDG_STATE_HOME", ".local/state/", "awsdir"),
             aws_config_file: aws_file(home.as_deref(), "AWS_CONFIG_FILE", ".aws/config"),
             aws_credentials_file: aws_file(home.as_deref(), "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
@@ -105,6 +111,16 @@ impl Context {
     /// `~/x` as a path in the home directory; anything else as it is.
     pub(crate) fn expand(&self, path: &Path) -> Result<PathBuf> {
         expand(self.home.as_deref(), path).ok_or(Error::NoHome)
+    }
+
+    /// A directory with its symlinks resolved; as it is where that fails. Above a physical directory there are none, and
+    /// nobody looks.
+    pub(crate) fn canonical<'a>(&'a self, directory: &'a Path) -> Cow<'a, Path> {
+        let mut above = self.directory.ancestors();
+        match above.find(|above| self.is_physical && *above == directory) {
+            Some(above) => Cow::Borrowed(above),
+            None => directory.canonicalize().map_or(Cow::Borrowed(directory), Cow::Owned),
+        }
     }
 
     /// Why nobody can be asked to sign in, if so: no terminal to read our words on, or a mark of a shell that a machine

@@ -34,5 +34,5 @@ fn path(context: &Context, arguments: &Trust) -> Result<PathBuf> {
     };
     let path = context.directory.join(named);
     let path = if path.is_dir() { path.join(FILE_NAME) } else { path };
-    Ok(trust::canonical(&path))
+    Ok(trust::canonical(context, &path))
 }

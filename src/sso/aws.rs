@@ -34,8 +34,7 @@ pub(crate) struct Aws {
 
 impl Aws {
     /// Clients for `session`, at AWS's endpoints for its region unless `endpoints` says otherwise.
-    #[expect(clippy::unused_async, reason = "the flow need not know what is made when")]
-    pub(crate) async fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
+    pub(crate) fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
         Ok(Self {
             region: session.region.clone(),
             endpoints: endpoints.clone(),

@@ -87,7 +87,7 @@ pub(crate) fn role_credentials(
             }
             _ => {}
         }
-        let portal = Aws::new(context, &profile.session, endpoints).await?;
+        let portal = Aws::new(context, &profile.session, endpoints)?;
         let climb = Climb::new(context, &profile.session, &portal, ladder, &deadline);
         let credentials = climb.role_credentials(profile).await?;
         // Telling other shells is a courtesy; what was fetched is good without it.
@@ -150,7 +150,7 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
     }
     let deadline = Cell::new(Instant::now() + ladder.limits.silent);
     let token = interruptible(async {
-        let portal = Aws::new(context, session, endpoints).await?;
+        let portal = Aws::new(context, session, endpoints)?;
         Climb::new(context, session, &portal, ladder, &deadline).token(None).await
     })?;
     if before.as_ref() != Some(&token) {
@@ -182,7 +182,7 @@ pub(crate) fn logout(
 }
 
 async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
-    let portal = Aws::new(context, session, endpoints).await?;
+    let portal = Aws::new(context, session, endpoints)?;
     match portal.logout(&token.access_token).await {
         // A dead token has no session left to end.
         Ok(()) | Err(Failure::Unauthorized) => Ok(()),

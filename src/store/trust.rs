@@ -16,21 +16,21 @@ pub(crate) fn is_allowed(context: &Context, found: &Found, roots: &[PathBuf]) ->
     if allow_record(context, found)?.exists() {
         return Ok(true);
     }
-    let path = canonical(&found.path);
-    let trusted = roots.iter().any(|root| path.starts_with(canonical_directory(root)));
+    let path = canonical(context, &found.path);
+    let trusted = roots.iter().any(|root| path.starts_with(context.canonical(root)));
     Ok(trusted && !deny_record(context, &path)?.exists())
 }
 
 /// Allows this content at this path.
 pub(crate) fn allow(context: &Context, found: &Found) -> Result<()> {
-    let path = canonical(&found.path);
+    let path = canonical(context, &found.path);
     files::replace(&allow_record(context, found)?, path.as_os_str().as_bytes())?;
     files::remove(&deny_record(context, &path)?)
 }
 
 /// Takes back every permission of this path, whatever the content, and outranks trusted roots.
 pub(crate) fn deny(context: &Context, path: &Path) -> Result<()> {
-    let path = canonical(path);
+    let path = canonical(context, path);
     files::replace(&deny_record(context, &path)?, path.as_os_str().as_bytes())?;
     let records = fs::read_dir(context.state_directory()?.join("allow"));
     for record in records.into_iter().flatten().flatten() {
@@ -43,7 +43,7 @@ pub(crate) fn deny(context: &Context, path: &Path) -> Result<()> {
 
 fn allow_record(context: &Context, found: &Found) -> Result<PathBuf> {
     let mut hash = Sha256::new();
-    hash.update(canonical(&found.path).as_os_str().as_bytes());
+    hash.update(canonical(context, &found.path).as_os_str().as_bytes());
     hash.update(b"\n");
     hash.update(&found.content);
     Ok(join(context.state_directory()?, ["allow/", &files::hex(&hash.finalize())]))
@@ -55,13 +55,9 @@ fn deny_record(context: &Context, path: &Path) -> Result<PathBuf> {
 }
 
 /// The directory with its symlinks resolved and the file's own name: one record per place, however one came there.
-pub(crate) fn canonical(path: &Path) -> PathBuf {
+pub(crate) fn canonical(context: &Context, path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
-        (Some(directory), Some(name)) => canonical_directory(directory).join(name),
+        (Some(directory), Some(name)) => context.canonical(directory).join(name),
         _ => path.to_owned(),
     }
-}
-
-fn canonical_directory(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
