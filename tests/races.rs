@@ -261,3 +261,41 @@ fn thirty_directories_allowed_at_once_are_all_allowed() {
         assert!(output.stderr.is_empty(), "{output:?}");
     }
 }
+
+/// What a hook does when it finds that a renewal is due: it asks, has it renewed, and asks once more.
+const WAKING: &str = r#"
+"$AWSDIR_PROGRAM" hook bash --said= >/dev/null
+"$AWSDIR_PROGRAM" refresh
+exec "$AWSDIR_PROGRAM" hook bash --said= --refreshed
+"#;
+
+#[test]
+fn two_hundred_shells_that_wake_up_renew_once() {
+    const SHELLS: usize = 200;
+    let sandbox = sandbox();
+    sandbox.allowed_project("app", "read-only\n");
+    sandbox.allowed_project("prod", "prod-admin\n");
+    sandbox.sign_in(|token| token["expiresAt"] = from_now(-3600).into());
+    sandbox.plant_role_credentials(&from_now(-3600));
+    let wake = |directory: &str| {
+        let mut shell = sandbox.command("sh");
+        shell.args(["-c", WAKING]).env("AWSDIR_PROGRAM", env!("CARGO_BIN_EXE_awsdir"));
+        let directory = sandbox.path(directory);
+        shell.env("PWD", &directory).current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.spawn().unwrap()
+    };
+    let shells: Vec<Child> = ["app", "prod"].iter().cycle().take(SHELLS).map(|directory| wake(directory)).collect();
+    let key_of = |output: &Output| {
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        let key = script.lines().find_map(|line| line.strip_prefix("AWS_ACCESS_KEY_ID=")).map(str::to_owned);
+        key.unwrap_or_else(|| panic!("{}{script}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let keys: Vec<String> = shells.into_iter().map(|shell| key_of(&shell.wait_with_output().unwrap())).collect();
+    let (app, prod): (Vec<_>, Vec<_>) = keys.iter().enumerate().partition(|(index, _)| index % 2 == 0);
+    for of_role in [app, prod] {
+        assert_eq!(of_role.iter().map(|(_, key)| key).collect::<BTreeSet<_>>().len(), 1, "one role, one key");
+    }
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1, "{}", sandbox.asked());
+    assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 2, "{}", sandbox.asked());
+    assert_eq!(sandbox.idc.browser_opens().len(), 1, "the one before");
+}
