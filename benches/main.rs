@@ -1,5 +1,6 @@
 //! `cargo bench`: the budgets of `docs/performance.md`, measured here and now, beside `/bin/true` and the peers that are
-//! installed. `cargo bench -- PART …` measures some parts only: processes, network, shells, peers, instructions.
+//! installed. `cargo bench -- PART …` measures some parts only: processes, network, shells, peers,
+//! footprint, instructions.
 //!
 //! It ends with status 1 where a budget does not hold.
 
@@ -32,6 +33,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use table::Row;
 
+/// What the build that is released is called in the table.
+const RELEASED: &str = "release artifact";
+
 /// What `cargo build --release --target x86_64-unknown-linux-musl` makes.
 const ARTIFACT: &str = "target/x86_64-unknown-linux-musl/release/awsdir";
 
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
     let parts: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
     let from_source = ("`cargo build --release`", PathBuf::from(env!("CARGO_BIN_EXE_awsdir")));
-    let artifact = ("release artifact", Path::new(env!("CARGO_MANIFEST_DIR")).join(ARTIFACT));
+    let artifact = (RELEASED, Path::new(env!("CARGO_MANIFEST_DIR")).join(ARTIFACT));
     let programs: Vec<(&str, PathBuf)> = if artifact.1.exists() {
         vec![artifact, from_source]
     } else {
@@ -69,7 +73,7 @@ fn main() -> ExitCode {
     };
     if wanted("processes") {
         for (label, program) in &programs {
-            show(&format!("Processes: {label}"), processes::rows(label, program, label == &"release artifact"));
+            show(&format!("Processes: {label}"), processes::rows(label, program, *label == RELEASED));
         }
     }
     if wanted("network") {
@@ -77,6 +81,9 @@ fn main() -> ExitCode {
     }
     if wanted("peers") {
         show("Peers", processes::peers(&programs[0].1));
+    }
+    if let (true, Some((_, artifact))) = (wanted("footprint"), programs.iter().find(|(label, _)| *label == RELEASED)) {
+        show("Footprint of the release artifact", processes::footprint(artifact));
     }
     if wanted("instructions") && (!parts.is_empty() || instructions::available()) {
         match instructions::check(arguments.iter().any(|word| word == "--record")) {

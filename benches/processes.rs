@@ -110,14 +110,6 @@ pub(crate) fn rows(label: &str, program: &Path, artifact: bool) -> Vec<Row> {
         1.1,
         times,
     ));
-    if artifact {
-        rows.push(Row::at_most("page faults of the hook", hook.faults(), 75.0, ""));
-        rows.extend(resident(&few, program));
-    }
-    let size = std::fs::metadata(program).unwrap().len();
-    let limit = if artifact { 5.0 } else { 6.0 };
-    #[expect(clippy::cast_precision_loss, reason = "megabytes of a file")]
-    rows.push(Row::at_most(format!("size of `awsdir`, {label}"), size as f64 / 1e6, limit, " MB"));
     rows.extend(reading(&many, label, program, artifact));
     rows
 }
@@ -167,14 +159,20 @@ pub(crate) fn read_with_rust_ini(path: &str) {
     assert!(config.section(Some("profile team-09999")).is_some());
 }
 
-/// The most memory that the hook has resident. A child is charged with what its parent had at the moment of the fork: a
-/// small parent has to start it.
-fn resident(world: &World, program: &Path) -> Option<Row> {
+/// What does not depend on how busy the machine is: page faults and resident memory of the hook, the size on disk.
+pub(crate) fn footprint(program: &Path) -> Vec<Row> {
+    let world = World::new(10);
+    let hook = paired(20, vec![Candidate::new("hook", || world.command(program, &["hook", "bash"]))]);
+    let mut rows = vec![Row::at_most("page faults of the hook", hook[0].faults(), 75.0, "")];
+    // A child is charged with what its parent had at the moment of the fork: a small parent has to start it.
     let mut command = world.command(Path::new("/usr/bin/time"), &["--format=%M", "--quiet"]);
     command.arg(program).args(["hook", "bash"]).stdout(Stdio::null());
-    let output = command.output().ok()?;
-    let kib: f64 = String::from_utf8(output.stderr).ok()?.trim().parse().ok()?;
-    Some(Row::at_most("resident memory of the hook", kib / 1024.0, 3.0, " MiB"))
+    let resident = command.output().ok().and_then(|output| String::from_utf8(output.stderr).ok()?.trim().parse().ok());
+    rows.extend(resident.map(|kib: f64| Row::at_most("resident memory of the hook", kib / 1024.0, 3.0, " MiB")));
+    #[expect(clippy::cast_precision_loss, reason = "megabytes of a file")]
+    let size = std::fs::metadata(program).unwrap().len() as f64 / 1e6;
+    rows.push(Row::at_most("size of `awsdir`", size, 5.0, " MB"));
+    rows
 }
 
 /// The peers that are installed, each doing nothing new: `direnv export bash`, starship's aws module, the AWS CLI.
