@@ -11,8 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
@@ -189,7 +188,7 @@ fn any_root(pem: &[u8], mut holds: impl FnMut(&TrustAnchor<'_>) -> bool) -> bool
             text.extend_from_slice(line);
         } else if let Some(begin) = section.take() {
             der.clear();
-            let certificate = match STANDARD.decode_vec(&text, &mut der) {
+            let certificate = match STANDARD.decode_append(&text, &mut der) {
                 Ok(()) => Ok(CertificateDer::from(der.as_slice())),
                 Err(_) => CertificateDer::from_pem_slice(&begin[..begin.len() - rest.len()]),
             };

@@ -1,7 +1,7 @@
 //! The network: renewing and signing in. The only code that knows tokio or the AWS SDKs.
 //!
-//! [`portal`] says what the services do, [`aws`] has the SDKs do it over [`http`], [`flow`] climbs the ladder of design section 7,
-//! [`sign_in`] and [`browser`] deal with the person.
+//! [`portal`] says what the services do, [`aws`] has the SDKs do it over [`http`], [`flow`] climbs the ladder of design
+//! section 7, [`sign_in`] and [`browser`] deal with the person.
 
 mod aws;
 mod browser;

@@ -9,8 +9,7 @@ use crate::core::profile::SsoSession;
 use crate::error::{Error, Result};
 use crate::store::aws_cache;
 use crate::store::settings::{Flow, SessionSettings};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -182,7 +181,7 @@ impl<P: Portal> Attempt<'_, P> {
     ) -> String {
         /// What a query value keeps as it is (RFC 3986, unreserved).
         const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose()));
+        let challenge = URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(code_verifier.expose()));
         let scopes = aws_cache::registration_scopes(self.session).unwrap_or_default().join(" ");
         let query: Vec<String> = [
             ("response_type", "code"),
@@ -303,7 +302,7 @@ fn random_text() -> Result<Secret, Error> {
         doing: "get random numbers",
         source: std::io::Error::other(error.to_string()),
     })?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode_to_string(bytes)))
 }
 
 #[cfg(test)]

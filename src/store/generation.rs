@@ -30,9 +30,9 @@ pub(crate) fn ensure_clock(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Tells every shell to ask again.
+/// Tells every shell to ask again. Should the machine go down, there is no shell left to tell: nobody waits for the disk.
 pub(crate) fn advance(context: &Context) -> Result<()> {
-    files::replace(&path(context)?, files::random_hex().as_bytes())
+    files::replace_unsynced(&path(context)?, files::random_hex().as_bytes())
 }
 
 /// The generation now; the first one is made here. Empty if the state directory cannot be written: shells then see no
