@@ -16,6 +16,7 @@ mod terminal;
 mod caches;
 mod clients;
 mod commands;
+mod completions;
 mod exec;
 mod hook;
 mod hook_contract;
