@@ -28,20 +28,19 @@ const OWN_FAILURE: u8 = 125;
 #[must_use]
 pub fn awsdir() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
+    let wrong = if verb_is_exec(&words) { OWN_FAILURE } else { 2 };
     let short = frequent::awsdir(words.get(1..).unwrap_or_default());
-    let cli =
-        match short.map_or_else(|| by_grammar::<Cli>(&words, if verb_is_exec(&words) { OWN_FAILURE } else { 2 }), Ok) {
-            Ok(cli) => cli,
-            Err(code) => return code,
-        };
+    let cli = match short.map_or_else(|| by_grammar::<Cli>(&words, wrong), Ok) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let context = context(cli.global);
     let of_exec = matches!(cli.command, cli::Command::Exec(_));
     finish(&context, commands::run(&context, cli.command), of_exec)
 }
 
-/// Kept apart: what the grammar needs of the stack is not asked for by those who do without it.
-///
-/// A command line that is not one, that asks for help or for completions is answered here; `wrong` is the code of the first.
+/// The command line by its whole grammar. One that is wrong (with that code), or that asks for help or completions, is
+/// answered here. Kept out of line: it needs much of the stack, which those who do without it need not touch.
 #[inline(never)]
 fn by_grammar<P: clap::Parser>(words: &[OsString], wrong: u8) -> Result<P, ExitCode> {
     match commands::completions::answer(words) {

@@ -359,3 +359,78 @@ mod read {
         }
     }
 }
+
+/// Runs the hook in `app` until the profile is on record: the config has to be left alone for two seconds.
+fn until_on_record(sandbox: &Sandbox) {
+    crate::sandbox::eventually("the profile's record", || {
+        hook_in_app(sandbox, sandbox.awsdir(["hook", "bash"]));
+        sandbox.path(".local/state/awsdir/profiles").exists()
+    });
+}
+
+/// The region that the hook gives in `app`.
+fn hook_in_app(sandbox: &Sandbox, mut command: std::process::Command) -> String {
+    let directory = sandbox.path("app");
+    let output = command.env("PWD", &directory).current_dir(directory).output().unwrap();
+    let script = String::from_utf8(output.stdout).unwrap();
+    let region =
+        script.lines().find_map(|line| line.strip_prefix("AWS_REGION='")?.strip_suffix("'; \\export AWS_REGION"));
+    region.unwrap_or_else(|| panic!("{script}")).to_owned()
+}
+
+#[test]
+fn an_unchanged_config_is_not_read_again() {
+    if !crate::sandbox::available("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(&from_now(3600));
+    sandbox.allowed_project("app", "read-only\n");
+    until_on_record(&sandbox);
+    let mut traced = sandbox.command("strace");
+    let trace = sandbox.path("trace");
+    traced.args(["-qq", "-e", "trace=open,openat,socket,connect,fork,vfork,clone,clone3", "-o"]).arg(&trace);
+    traced.arg(env!("CARGO_BIN_EXE_awsdir")).args(["hook", "bash"]);
+    assert_eq!(hook_in_app(&sandbox, traced), "eu-west-1");
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains(".aws/cli/cache/"), "{trace}");
+    for never in [".aws/config", ".aws/credentials", ".aws/sso/cache", "socket(", "connect(", "fork(", "clone"] {
+        assert!(!trace.contains(never), "{never}:\n{trace}");
+    }
+}
+
+#[test]
+fn a_changed_config_is_read_again_whatever_its_times_say() {
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(&from_now(3600));
+    sandbox.allowed_project("app", "read-only\n");
+    until_on_record(&sandbox);
+    let path = sandbox.path(".aws/config");
+    let modified = path.metadata().unwrap().modified().unwrap();
+    // As many bytes as before, and as old.
+    sandbox.write(".aws/config", sandbox.read(".aws/config").replace("eu-west-1", "eu-west-2"));
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(hook_in_app(&sandbox, sandbox.awsdir(["hook", "bash"])), "eu-west-2");
+
+    // Removed and made anew, the profile in the other file.
+    std::fs::remove_file(&path).unwrap();
+    let shown = sandbox
+        .transcript(sandbox.awsdir(["hook", "bash"]).env("PWD", sandbox.path("app")).current_dir(sandbox.path("app")));
+    assert!(shown.contains("awsdir: there is no profile `read-only` in `[HOME]/.aws/config`"), "{shown}");
+}
+
+#[test]
+fn a_torn_record_reads_as_none() {
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(&from_now(3600));
+    sandbox.allowed_project("app", "read-only\n");
+    until_on_record(&sandbox);
+    let records = std::fs::read_dir(sandbox.path(".local/state/awsdir/profiles")).unwrap();
+    let record = records.map(|entry| entry.unwrap().path()).next().unwrap();
+    let whole = std::fs::read(&record).unwrap();
+    for torn in [&b""[..], &whole[..whole.len() / 2], b"\xff\xfe\n", &whole[..whole.len() - 1]] {
+        std::fs::write(&record, torn).unwrap();
+        assert_eq!(hook_in_app(&sandbox, sandbox.awsdir(["hook", "bash"])), "eu-west-1");
+        assert_eq!(std::fs::read(&record).unwrap(), whole, "and is mended");
+    }
+}
