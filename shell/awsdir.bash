@@ -16,6 +16,9 @@
 set +a
 export -n __awsdir_bin __awsdir_generation_file __awsdir_no_cd
 
+# Looked at before nounset is known to be off; and a hook that is loaded again looks at everything again.
+__awsdir_options=${__awsdir_options-} __awsdir_known=''
+
 # What the hook may set or unset, and must be able to put back.
 __awsdir_managed=(
   AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION
@@ -45,52 +48,80 @@ __awsdir_has() {
 }
 
 # --- looking: builtins only ------------------------------------------------------------------------------
+# Where nothing changed, this is all that a prompt runs. What costs in bash is the number of commands, whatever is in
+# them, and of functions, which are copied whole at each call; [ ] costs five times a [[ ]].
 
-# Sets file, content (of the dotfile in force) and generation.
+# Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation; and __awsdir_who if
+# there is one.
 __awsdir_look() {
-  local dir=${PWD%/} up ceiling=":$AWSDIR_CEILING:"
-  file='' content='' generation=''
-  while :; do
-    if [ -f "$dir/.awsprofile" ]; then
-      file=$dir/.awsprofile
-      [ ! -r "$file" ] || IFS= read -r -d '' -n 4096 content <"$file"
-      break
-    fi
-    up=${dir%/*}
-    if [ "$up" = "$dir" ] || [ "${ceiling#*":$dir:"}" != "$ceiling" ]; then break; fi
-    dir=$up
+  __awsdir_seen_file=${PWD%/} __awsdir_seen_content='' __awsdir_seen_generation='' __awsdir_who=''
+  __awsdir_ceiling=:$AWSDIR_CEILING:
+  # Up to the root, which is empty here, or to a ceiling.
+  until [[ -f $__awsdir_seen_file/.awsprofile || -z $__awsdir_seen_file ||
+    -n $AWSDIR_CEILING && -z ${__awsdir_ceiling##*":$__awsdir_seen_file:"*} ]]; do
+    __awsdir_seen_file=${__awsdir_seen_file%/*}
   done
-  [ ! -r "$__awsdir_generation_file" ] || IFS= read -r -n 128 generation <"$__awsdir_generation_file"
+  if [[ -f $__awsdir_seen_file/.awsprofile ]]; then
+    __awsdir_seen_file+=/.awsprofile
+    [[ ! -r $__awsdir_seen_file ]] || IFS= read -r -d '' -n 4096 __awsdir_seen_content <"$__awsdir_seen_file"
+    [[ ! -r $__awsdir_generation_file ]] || IFS= read -r -n 128 __awsdir_seen_generation <"$__awsdir_generation_file"
+    __awsdir_identify
+  else
+    __awsdir_seen_file=''
+  fi
 }
 
-# Sets now, in seconds since 1970.
+# Sets __awsdir_who: who the environment says we are. Not in quotes, which cost more than all the rest; and of the token
+# its length, because it is long, and worth nothing without the key that it came with.
+__awsdir_identify() {
+  __awsdir_who=${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE} \
+    __awsdir_who+=:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY} \
+    __awsdir_who+=:${#AWS_SESSION_TOKEN}:${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN} \
+    __awsdir_who+=:${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}
+}
+
+# Is all as it was when __awsdir_settle noted it? In doubt, no: then __awsdir_check looks closer.
+__awsdir_unchanged() {
+  case $-$__awsdir_options in
+    *[aekuvxET]*) return 1 ;; # not without __awsdir_quietly
+    *) __awsdir_look ;;
+  esac
+  [ "$__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content" = "$__awsdir_known" ] || return
+  [[ -n $__awsdir_seen_file ]] || return 0
+  __awsdir_now=$EPOCHSECONDS
+  [[ -n $__awsdir_now ]] || __awsdir_old_clock
+  [[ ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file &&
+    (-z $__awsdir_wake || $__awsdir_now -lt $__awsdir_wake) ]]
+}
+
+# Notes what the next prompts will see where nothing has changed by then. $1 is when the segment will read otherwise.
+# Nothing is noted where an answer is not whole, or where nobody could tell that it got old.
+__awsdir_settle() {
+  [[ $__awsdir_answered$__awsdir_stage$__awsdir_stands_down = yes && $__awsdir_status != standdown ]] || return 0
+  [[ -z $__awsdir_file || -n $__awsdir_generation ]] || return 0
+  __awsdir_wake=${1:-$__awsdir_deadline}
+  [[ -z $__awsdir_deadline || $__awsdir_deadline -ge $__awsdir_wake ]] || __awsdir_wake=$__awsdir_deadline
+  __awsdir_known=$__awsdir_file:$__awsdir_generation:$__awsdir_who:$__awsdir_content
+}
+
+# Sets __awsdir_now, in seconds since 1970.
 __awsdir_clock() {
-  if [ -n "${EPOCHSECONDS-}" ]; then
-    now=$EPOCHSECONDS
-  elif ! printf -v now '%(%s)T' -1 2>/dev/null; then
-    now=$((SECONDS + __awsdir_clock_offset))
-  fi
+  __awsdir_now=${EPOCHSECONDS-}
+  [[ -n $__awsdir_now ]] || __awsdir_old_clock
+}
+
+# Before 5.0, and before 4.2.
+__awsdir_old_clock() {
+  printf -v __awsdir_now '%(%s)T' -1 2>/dev/null || __awsdir_now=$((SECONDS + __awsdir_clock_offset))
 }
 
 # Has something other than the dotfile changed since the last answer?
 __awsdir_is_due() {
-  local now
   # Everything is newer than a file that is missing.
-  [ "$generation" != "$__awsdir_generation" ] ||
-    { [ -n "$generation" ] && [ "$__awsdir_watch_config" -nt "$__awsdir_generation_file" ]; } ||
-    { [ -n "$generation" ] && [ "$__awsdir_watch_token" -nt "$__awsdir_generation_file" ]; } ||
-    { [ -n "$__awsdir_deadline" ] && __awsdir_clock && [ "$now" -ge "$__awsdir_deadline" ]; }
-}
-
-# Sets identity: who the environment says we are.
-__awsdir_identify() {
-  identity="${AWS_PROFILE+=$AWS_PROFILE}
-${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}
-${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}
-${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}
-${AWS_SESSION_TOKEN+=$AWS_SESSION_TOKEN}
-${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}
-${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
+  [ "$__awsdir_seen_generation" != "$__awsdir_generation" ] ||
+    { [ -n "$__awsdir_seen_generation" ] && [ "$__awsdir_watch_config" -nt "$__awsdir_generation_file" ]; } ||
+    { [ -n "$__awsdir_seen_generation" ] && [ "$__awsdir_watch_token" -nt "$__awsdir_generation_file" ]; } ||
+    { [ -n "$__awsdir_deadline" ] && __awsdir_clock && [ "$__awsdir_now" -ge "$__awsdir_deadline" ]; }
 }
 
 # --- changing --------------------------------------------------------------------------------------------
@@ -148,7 +179,7 @@ __awsdir_take_snapshot() {
 
 # Notes what an evaluation gave.
 __awsdir_take_note() {
-  local i name identity
+  local i name
   for i in "${!__awsdir_managed[@]}"; do
     name=${__awsdir_managed[i]} __awsdir_before[i]=${__awsdir_snapshot[i]}
     if [ -n "$__awsdir_theirs" ] && __awsdir_has "$__awsdir_theirs" "$name"; then
@@ -160,7 +191,7 @@ __awsdir_take_note() {
     __awsdir_after[i]="${!name+=${!name}}"
   done
   __awsdir_identify
-  __awsdir_identity=$identity
+  __awsdir_identity=$__awsdir_who
 }
 
 # Ctrl-C came in the middle of an evaluation: as if it had not begun.
@@ -204,28 +235,29 @@ __awsdir_ask() {
   __awsdir_stage=''
 }
 
-# The hook: returns at once where nothing changed.
+# Looks at everything, and follows what changed.
 __awsdir_check() {
-  local file content generation identity began=$__awsdir_began
+  local began=$__awsdir_began
+  __awsdir_known=''
   [ "$__awsdir_status" != standdown ] || return 0
   if [ "$__awsdir_stage" = applying ]; then __awsdir_roll_back; fi
   if [ "$__awsdir_stage" = asking ]; then __awsdir_answered=''; fi
   __awsdir_look
-  if [ -n "$__awsdir_answered" ] && [ "$file" = "$__awsdir_file" ]; then
+  if [ -n "$__awsdir_answered" ] && [ "$__awsdir_seen_file" = "$__awsdir_file" ]; then
     [ -z "$__awsdir_stands_down" ] || return 0
-    __awsdir_identify
-    if [ "$__awsdir_status" = active ] && [ "$identity" != "$__awsdir_identity" ]; then
+    if [ "$__awsdir_status" = active ] && [ "$__awsdir_who" != "$__awsdir_identity" ]; then
       __awsdir_stand_down
       return 0
     fi
-    [ "$content" != "$__awsdir_content" ] || __awsdir_is_due || return 0
+    [ "$__awsdir_seen_content" != "$__awsdir_content" ] || __awsdir_is_due || return 0
   fi
 
   # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
   __awsdir_restore
-  [ "$file" = "$__awsdir_file" ] || __awsdir_theirs='' __awsdir_stands_down=''
-  __awsdir_file=$file __awsdir_content=$content __awsdir_generation=$generation __awsdir_began=yes
-  if [ -z "$file" ] && { [ -n "$began" ] || [ -z "$AWSDIR" ]; }; then
+  [ "$__awsdir_seen_file" = "$__awsdir_file" ] || __awsdir_theirs='' __awsdir_stands_down=''
+  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content __awsdir_generation=$__awsdir_seen_generation
+  __awsdir_began=yes
+  if [ -z "$__awsdir_file" ] && { [ -n "$began" ] || [ -z "$AWSDIR" ]; }; then
     __awsdir_answered=yes __awsdir_stage=''
     return 0
   fi
@@ -239,12 +271,14 @@ __awsdir_check() {
 
 # --- the segment -----------------------------------------------------------------------------------------
 
-# Sets segment, e.g. "read-only 42m".
+# Sets segment, e.g. "read-only 42m", and until: from when on it reads otherwise.
 __awsdir_render() {
-  local now left=''
+  local left=''
+  until=''
   if [ -n "${__awsdir_expires-}" ]; then
     __awsdir_clock
-    left=$((__awsdir_expires - now))
+    left=$((__awsdir_expires - __awsdir_now))
+    [ "$left" -le 0 ] || until=$((__awsdir_now + (left < 60 ? left : left % 60 + 1)))
     if [ "$left" -ge 3600 ]; then
       printf -v left '%dh%02dm' $((left / 3600)) $((left % 3600 / 60))
     elif [ "$left" -ge 60 ]; then
@@ -260,49 +294,61 @@ __awsdir_render() {
 
 # Writes the segment. PS1='${AWSDIR_SEGMENT} …' shows the same without a process.
 awsdir_prompt() {
-  local segment
+  local segment until
   __awsdir_render
   printf %s "$segment"
 }
 
 # --- attaching -------------------------------------------------------------------------------------------
 
-# Runs $3… with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in
-# here (E, T) or stop us (e, u, k). $1 is "$-"; $2 is the status to return, which under errexit would end the shell.
+# Runs $2 with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in here
+# (E, T) or stop us (e, u, k). $1 is "$-".
 __awsdir_quietly() {
   case $1 in
     *[aekuvxET]*) { set +aekuvxET; } 2>/dev/null ;;
     *) ;;
   esac
-  local segment
+  local segment until
   # If Ctrl-C comes, the next prompt finds them here and gives them back.
   __awsdir_options=$__awsdir_options${1//[!aekuvxET]/}
-  if [ "$BASH_SUBSHELL" -gt 0 ]; then "${@:3}" 2>/dev/null; else "${@:3}"; fi
+  if [ "$BASH_SUBSHELL" -gt 0 ]; then "$2" 2>/dev/null; else "$2"; fi
   __awsdir_render
   # shellcheck disable=SC2034 # for PS1
   AWSDIR_SEGMENT=$segment
-  set -- "$__awsdir_options" "$2"
+  __awsdir_settle "$until"
+  set -- "$__awsdir_options"
   __awsdir_options=''
   [ -z "$1" ] || set "-$1"
-  [ -o errexit ] || return "$2"
 }
 
-__awsdir_prompt() { __awsdir_quietly "$-" "$?" __awsdir_at_prompt ${PIPESTATUS[@]+"${PIPESTATUS[@]}"}; }
+__awsdir_prompt() {
+  __awsdir_code=${1-$?}
+  __awsdir_unchanged || __awsdir_quietly "$-" __awsdir_check
+  case $- in
+    *e*) ;; # there, this would end the shell
+    *) return "$__awsdir_code" ;;
+  esac
+}
 
-__awsdir_at_prompt() {
-  # In a string, PIPESTATUS is lost to the hooks after us; starship looks here for it. Too late where another
-  # hook calls us (more than three functions deep); bash-preexec has its own.
-  if [ -n "$__awsdir_in_string" ] && [ "${#FUNCNAME[@]}" -eq 3 ] && [ -z "$bash_preexec_imported$__bp_imported" ]; then
+# In a string, PIPESTATUS is lost to the hooks after us; starship looks here for it.
+__awsdir_prompt_in_string() {
+  __awsdir_hand_on "$?" ${PIPESTATUS[@]+"${PIPESTATUS[@]}"}
+  __awsdir_prompt "$__awsdir_code"
+}
+
+# Too late where another hook calls us (more than two functions deep); bash-preexec has its own.
+__awsdir_hand_on() {
+  __awsdir_code=$1
+  if [ "${#FUNCNAME[@]}" -eq 2 ] && [ -z "${bash_preexec_imported-}${__bp_imported-}" ]; then
     # shellcheck disable=SC2034
-    BP_PIPESTATUS=("$@")
+    BP_PIPESTATUS=("${@:2}")
   fi
-  __awsdir_check
 }
 
 # `cd ../prod && command` must run as prod.
 __awsdir_cd() {
   builtin "$@" || return
-  __awsdir_quietly "$-" 0 __awsdir_check
+  __awsdir_unchanged || __awsdir_quietly "$-" __awsdir_check
 }
 
 __awsdir_install() {
@@ -333,11 +379,11 @@ __awsdir_install() {
   else
     # Older bash runs only the first element of an array, which is what this changes.
     # shellcheck disable=SC2128,SC2178
-    PROMPT_COMMAND=__awsdir_prompt${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND} __awsdir_in_string=yes
+    PROMPT_COMMAND=__awsdir_prompt_in_string${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}
   fi
 }
 
-if [[ $- == *i* ]] && [ -n "${__awsdir_bin-}" ]; then __awsdir_quietly "$-" 0 __awsdir_install; fi
+if [[ $- == *i* ]] && [ -n "${__awsdir_bin-}" ]; then __awsdir_quietly "$-" __awsdir_install; fi
 
 [ -z "${__awsdir_aliases-}" ] || shopt -s expand_aliases
 [ -z "${__awsdir_allexport-}" ] || set -a
