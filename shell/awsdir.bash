@@ -5,7 +5,7 @@
 # `__awsdir_no_cd=1`), then this file as it stands. Without them, and where nobody types, nothing is installed.
 #
 # shellcheck disable=SC2250 # braces only where needed
-# shellcheck disable=SC2292 # [[ ]] would heed the user's nocasematch
+# shellcheck disable=SC2292 # [[ ]] would heed the user's nocasematch where it compares strings
 # shellcheck disable=SC2016 # backticks in messages are meant
 # shellcheck disable=SC2154 # most variables are set by the evaluated answer, or not yet (nounset is off in here)
 
@@ -322,26 +322,26 @@ __awsdir_quietly() {
 }
 
 __awsdir_prompt() {
-  __awsdir_code=${1-$?}
+  set -- "${1-$?}"
   __awsdir_unchanged || __awsdir_quietly "$-" __awsdir_check
   case $- in
     *e*) ;; # there, this would end the shell
-    *) return "$__awsdir_code" ;;
+    *) return "$1" ;;
   esac
 }
 
 # In a string, PIPESTATUS is lost to the hooks after us; starship looks here for it.
 __awsdir_prompt_in_string() {
-  __awsdir_hand_on "$?" ${PIPESTATUS[@]+"${PIPESTATUS[@]}"}
-  __awsdir_prompt "$__awsdir_code"
+  set -- "$?" ${PIPESTATUS[@]+"${PIPESTATUS[@]}"}
+  __awsdir_hand_on "${@:2}"
+  __awsdir_prompt "$1"
 }
 
 # Too late where another hook calls us (more than two functions deep); bash-preexec has its own.
 __awsdir_hand_on() {
-  __awsdir_code=$1
-  if [ "${#FUNCNAME[@]}" -eq 2 ] && [ -z "${bash_preexec_imported-}${__bp_imported-}" ]; then
+  if [[ ${#FUNCNAME[@]} -eq 2 && -z ${bash_preexec_imported-}${__bp_imported-} ]]; then
     # shellcheck disable=SC2034
-    BP_PIPESTATUS=("${@:2}")
+    BP_PIPESTATUS=("$@")
   fi
 }
 

@@ -44,61 +44,65 @@ __awsdir_put() {
 
 # --- looking: builtins only ------------------------------------------------------------------------------
 
-# Sets reply to at most $2 bytes of the file $1.
-__awsdir_read() {
-  reply=
-  if [[ ! -r $1 ]]; then
-    return
-  elif [[ -n $__awsdir_sysread ]]; then
-    sysread -s $2 reply <$1
-  else
-    IFS= read -r -k $2 -u 0 reply <$1
-  fi
-}
+# Where nothing changed, this is all that a prompt runs. What costs in zsh is the number of functions called and the length
+# of strings; a test of a file costs next to nothing.
 
-# Sets file, content (of the dotfile in force) and generation.
+# Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation; and __awsdir_who if
+# there is one.
 __awsdir_look() {
-  local reply dir=${PWD%/} up
-  file= content=
-  while true; do
-    if [[ -f $dir/.awsprofile ]]; then
-      file=$dir/.awsprofile
-      __awsdir_read $file 4096
-      content=$reply
-      break
-    fi
-    up=${dir%/*}
-    if [[ $up == $dir || :$AWSDIR_CEILING: == *:$dir:* ]]; then break; fi
-    dir=$up
+  __awsdir_seen_file=$PWD __awsdir_seen_content= __awsdir_seen_generation= __awsdir_who=
+  until [[ -f $__awsdir_seen_file/.awsprofile || $__awsdir_seen_file == / ||
+    -n $AWSDIR_CEILING && :$AWSDIR_CEILING: == *:$__awsdir_seen_file:* ]]; do
+    __awsdir_seen_file=${__awsdir_seen_file:h}
   done
-  __awsdir_read "$__awsdir_generation_file" 128
-  generation=${reply%%$__awsdir_newline*}
+  if [[ ! -f $__awsdir_seen_file/.awsprofile ]]; then
+    __awsdir_seen_file=
+    return
+  fi
+  __awsdir_seen_file=${__awsdir_seen_file%/}/.awsprofile
+  if [[ -n $__awsdir_sysread ]]; then
+    [[ ! -r $__awsdir_seen_file ]] || sysread -s 4096 __awsdir_seen_content <$__awsdir_seen_file
+    [[ ! -r $__awsdir_generation_file ]] || sysread -s 128 __awsdir_seen_generation <$__awsdir_generation_file
+  else
+    [[ ! -r $__awsdir_seen_file ]] || IFS= read -r -k 4096 -u 0 __awsdir_seen_content <$__awsdir_seen_file
+    [[ ! -r $__awsdir_generation_file ]] || IFS= read -r -k 128 -u 0 __awsdir_seen_generation <$__awsdir_generation_file
+  fi
+  __awsdir_identify
 }
 
-# Sets now, in seconds since 1970.
-__awsdir_clock() {
-  local clock="%D{%s}"
-  now=${EPOCHSECONDS:-${(%)clock}}
+# Sets __awsdir_who: who the environment says we are. Of the token it has the length: it is long, and worth nothing without
+# the key that it came with.
+__awsdir_identify() {
+  __awsdir_who="${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}\
+:${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}:${#AWS_SESSION_TOKEN}\
+:${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}:${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
+}
+
+# Is all as it was when __awsdir_settle noted it? In doubt, no: then __awsdir_check looks closer.
+__awsdir_unchanged() {
+  __awsdir_look
+  [[ $__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content == $__awsdir_known &&
+    ( -z $__awsdir_seen_file ||
+    ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file &&
+    ( -z $__awsdir_wake || ${EPOCHSECONDS:-${(%)__awsdir_clock}} -lt $__awsdir_wake ) ) ]]
+}
+
+# Notes what the next prompts will see where nothing has changed by then. $1 is when the segment will read otherwise.
+# Nothing is noted where an answer is not whole, or where nobody could tell that it got old.
+__awsdir_settle() {
+  [[ $__awsdir_answered$__awsdir_stage$__awsdir_stands_down == yes && $__awsdir_status != standdown ]] || return 0
+  [[ -z $__awsdir_file || -n $__awsdir_generation ]] || return 0
+  __awsdir_wake=${1:-$__awsdir_deadline}
+  if [[ -n $__awsdir_deadline && $__awsdir_deadline -lt $__awsdir_wake ]]; then __awsdir_wake=$__awsdir_deadline; fi
+  __awsdir_known=$__awsdir_file:$__awsdir_generation:$__awsdir_who:$__awsdir_content
 }
 
 # Has something other than the dotfile changed since the last answer?
 __awsdir_is_due() {
-  local now
-  [[ $generation != $__awsdir_generation ||
+  [[ $__awsdir_seen_generation != $__awsdir_generation ||
     $__awsdir_watch_config -nt $__awsdir_generation_file ||
-    $__awsdir_watch_token -nt $__awsdir_generation_file ]] && return
-  [[ -n $__awsdir_deadline ]] && __awsdir_clock && (( now >= __awsdir_deadline ))
-}
-
-# Sets identity: who the environment says we are.
-__awsdir_identify() {
-  identity="${AWS_PROFILE+=$AWS_PROFILE}
-${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}
-${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}
-${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}
-${AWS_SESSION_TOKEN+=$AWS_SESSION_TOKEN}
-${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}
-${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
+    $__awsdir_watch_token -nt $__awsdir_generation_file ||
+    -n $__awsdir_deadline && ${EPOCHSECONDS:-${(%)__awsdir_clock}} -ge $__awsdir_deadline ]]
 }
 
 # --- changing --------------------------------------------------------------------------------------------
@@ -145,7 +149,7 @@ __awsdir_take_snapshot() {
 
 # Notes what an evaluation gave.
 __awsdir_take_note() {
-  local name state identity
+  local name state
   for name in $__awsdir_managed; do
     if (( ${__awsdir_theirs[(Ie)$name]} )); then __awsdir_put $name "$__awsdir_snapshot[$name]"; fi
     __awsdir_before[$name]=$__awsdir_snapshot[$name]
@@ -154,7 +158,7 @@ __awsdir_take_note() {
     __awsdir_after[$name]=$state
   done
   __awsdir_identify
-  __awsdir_identity=$identity
+  __awsdir_identity=$__awsdir_who
 }
 
 # Ctrl-C came in the middle of an evaluation: as if it had not begun.
@@ -203,27 +207,28 @@ __awsdir_ask() {
   __awsdir_stage=
 }
 
-# The hook: returns at once where nothing changed.
+# Looks at everything, and follows what changed.
 __awsdir_check() {
-  local file content generation identity began=$__awsdir_began
+  local began=$__awsdir_began
+  __awsdir_known=
   [[ $__awsdir_status != standdown ]] || return 0
   if [[ $__awsdir_stage == asking ]]; then __awsdir_answered=; fi
   __awsdir_look
-  if [[ -n $__awsdir_answered && $file == $__awsdir_file ]]; then
+  if [[ -n $__awsdir_answered && $__awsdir_seen_file == $__awsdir_file ]]; then
     [[ -z $__awsdir_stands_down ]] || return 0
-    __awsdir_identify
-    if [[ $__awsdir_status == active && $identity != $__awsdir_identity ]]; then
+    if [[ $__awsdir_status == active && $__awsdir_who != $__awsdir_identity ]]; then
       __awsdir_stand_down
       return 0
     fi
-    [[ $content != $__awsdir_content ]] || __awsdir_is_due || return 0
+    [[ $__awsdir_seen_content != $__awsdir_content ]] || __awsdir_is_due || return 0
   fi
 
   # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
   __awsdir_restore
-  if [[ $file != $__awsdir_file ]]; then __awsdir_theirs=() __awsdir_stands_down=; fi
-  __awsdir_file=$file __awsdir_content=$content __awsdir_generation=$generation __awsdir_began=yes
-  if [[ -z $file && ( -n $began || -z $AWSDIR ) ]]; then
+  if [[ $__awsdir_seen_file != $__awsdir_file ]]; then __awsdir_theirs=() __awsdir_stands_down=; fi
+  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content __awsdir_generation=$__awsdir_seen_generation
+  __awsdir_began=yes
+  if [[ -z $__awsdir_file && ( -n $began || -z $AWSDIR ) ]]; then
     __awsdir_answered=yes __awsdir_stage=
     return 0
   fi
@@ -238,12 +243,13 @@ __awsdir_check() {
 
 # --- the segment -----------------------------------------------------------------------------------------
 
-# Sets segment, e.g. "read-only 42m", fit for PROMPT.
+# Sets segment, e.g. "read-only 42m", fit for PROMPT, and until: from when on it reads otherwise.
 __awsdir_render() {
-  local now left=
+  local now=${EPOCHSECONDS:-${(%)__awsdir_clock}} left=
+  until=
   if [[ -n $__awsdir_expires ]]; then
-    __awsdir_clock
-    (( left = __awsdir_expires - now ))
+    left=$(( __awsdir_expires - now ))
+    if (( left > 0 )); then until=$(( now + (left < 60 ? left : left % 60 + 1) )); fi
     if (( left >= 3600 )); then
       left=$(( left / 3600 ))h${(l:2::0:)$(( left % 3600 / 60 ))}m
     elif (( left >= 60 )); then
@@ -260,7 +266,7 @@ __awsdir_render() {
 
 # Writes the segment. With prompt_subst, a PROMPT that holds ${AWSDIR_SEGMENT} shows the same without a process.
 awsdir_prompt() {
-  local segment
+  local segment until
   __awsdir_render
   print -rn -- "$segment"
 }
@@ -268,17 +274,21 @@ awsdir_prompt() {
 # --- attaching -------------------------------------------------------------------------------------------
 
 __awsdir_precmd() {
-  local segment
+  __awsdir_unchanged || __awsdir_attend
+}
+
+__awsdir_attend() {
+  local segment until
   __awsdir_check
   __awsdir_render
   AWSDIR_SEGMENT=$segment
+  __awsdir_settle $until
 }
 
 __awsdir_chpwd() {
+  if (( ${+compstate} )) || __awsdir_unchanged; then return 0; fi
   local said=$__awsdir_said file=$__awsdir_file
-  if (( ${+compstate} )); then
-    return 0
-  elif (( ZSH_SUBSHELL )); then
+  if (( ZSH_SUBSHELL )); then
     __awsdir_check 2>/dev/null
   elif zle 2>/dev/null; then
     # A widget has the terminal: switch at once, leave the words and the sign-in to the next prompt.
@@ -293,6 +303,8 @@ __awsdir_chpwd() {
 if [[ -o interactive && -n $__awsdir_bin ]]; then
   __awsdir_newline="
 "
+  __awsdir_clock="%D{%s}" # where there is no EPOCHSECONDS
+  __awsdir_known=
   zmodload -F zsh/datetime p:EPOCHSECONDS 2>/dev/null
   if zmodload -F zsh/system b:sysread 2>/dev/null; then __awsdir_sysread=yes; fi
   typeset -g +x __awsdir_bin __awsdir_generation_file
