@@ -76,11 +76,14 @@ fn growth(now: &Profile, before: &Value) -> Vec<(String, i64)> {
 
 fn count(world: &World, program: &Path, arguments: &[&str]) -> Profile {
     let output = world.sandbox.path("callgrind.out");
-    let mut command = world.command(Path::new("valgrind"), &["--tool=callgrind", "--quiet"]);
+    // A program that becomes another is counted up to that point: then the first of two files has it.
+    let mut command = world.command(Path::new("valgrind"), &["--tool=callgrind", "--quiet", "--dump-before=execve"]);
     command.arg(format!("--callgrind-out-file={}", output.display())).arg(program).args(arguments);
     let run = command.output().expect("valgrind is installed");
     assert!(run.status.success(), "{command:?}: {}", String::from_utf8_lossy(&run.stderr));
-    own_costs(&std::fs::read_to_string(output).unwrap())
+    let at_execve = output.with_extension("out.1");
+    let profile = if at_execve.exists() { at_execve } else { output };
+    own_costs(&std::fs::read_to_string(profile).unwrap())
 }
 
 /// Reads callgrind's profile format: a name is given a number at its first mention, a line of numbers after `calls=` is

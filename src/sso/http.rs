@@ -21,6 +21,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
+use memchr::memmem::Finder;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -153,7 +154,7 @@ fn ca_bundle(context: &Context) -> Result<Option<Vec<u8>>> {
         "/etc/ssl/cert.pem",
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     ];
-    let usable = |pem: &Vec<u8>| any_root(pem, |_| true);
+    let usable = |pem: &Vec<u8>| any_root(pem, |_| true, |_| true);
     let named =
         ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| Some((*name, PathBuf::from(context.var(name)?))));
     if let Some((name, path)) = named {
@@ -174,8 +175,9 @@ fn all_there_are() -> RootCertStore {
 
 /// Whether `holds` is true of a root in a bundle, those that TLS can use asked in turn: one odd root in a company's bundle
 /// is common. rustls reads the same ones, but decodes a distribution's bundle for longer than the rest of a request takes;
-/// it reads what is not written the usual way.
-fn any_root(pem: &[u8], mut holds: impl FnMut(&TrustAnchor<'_>) -> bool) -> bool {
+/// it reads what is not written the usual way. Certificates of which `may_hold` is not true, by their bytes alone, are not
+/// looked into.
+fn any_root(pem: &[u8], may_hold: impl Fn(&[u8]) -> bool, mut holds: impl FnMut(&TrustAnchor<'_>) -> bool) -> bool {
     let (mut rest, mut section, mut text, mut der) = (pem, None, Vec::new(), Vec::new());
     while !rest.is_empty() {
         let here = rest;
@@ -192,7 +194,7 @@ fn any_root(pem: &[u8], mut holds: impl FnMut(&TrustAnchor<'_>) -> bool) -> bool
                 Ok(()) => Ok(CertificateDer::from(der.as_slice())),
                 Err(_) => CertificateDer::from_pem_slice(&begin[..begin.len() - rest.len()]),
             };
-            let Ok(certificate) = certificate else { continue };
+            let Some(certificate) = certificate.ok().filter(|certificate| may_hold(certificate)) else { continue };
             if webpki::anchor_from_trusted_cert(&certificate).is_ok_and(|root| holds(&root)) {
                 return true;
             }
@@ -221,9 +223,20 @@ impl ServerCertVerifier for Bundle {
         let shown: Vec<EndEntityCert<'_>> =
             std::iter::once(end_entity).chain(intermediates).filter_map(|one| one.try_into().ok()).collect();
         let mut roots = RootCertStore::empty();
-        any_root(&self.pem, |root| {
-            // One there must be; the first stands for all that do not matter.
-            if roots.is_empty() || shown.iter().any(|certificate| certificate.issuer() == root.subject.as_ref()) {
+        // One there must be; the first stands for all that do not matter.
+        any_root(
+            &self.pem,
+            |_| true,
+            |root| {
+                roots.roots.push(root.to_owned());
+                true
+            },
+        );
+        // Whose subject it is has it among its bytes.
+        let issuers: Vec<Finder<'_>> = shown.iter().map(|certificate| Finder::new(certificate.issuer())).collect();
+        let may_matter = |certificate: &[u8]| issuers.iter().any(|issuer| issuer.find(certificate).is_some());
+        any_root(&self.pem, may_matter, |root| {
+            if shown.iter().any(|certificate| certificate.issuer() == root.subject.as_ref()) {
                 roots.roots.push(root.to_owned());
             }
             false
