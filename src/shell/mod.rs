@@ -41,7 +41,7 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(shell: Shell) -> Self {
         // As much as role credentials need.
-        Self { shell, text: Vec::with_capacity(4096) }
+        Self { shell, text: Vec::with_capacity(3072) }
     }
 
     /// Sets a global variable of the shell's own that children do not see. `name` is ours, never data.
