@@ -6,6 +6,87 @@
 #
 # All variables are global: a universal one is never touched, only shadowed.
 
+# --- at the prompt ---------------------------------------------------------------------------------------
+# fish counts the lines above a command whenever it runs it, so what runs most stands first. Otherwise what costs is the
+# number of commands; a command substitution counts for five. `read -n` reads byte by byte: it is for dotfiles, which
+# may be anybody's and long.
+
+if status is-interactive; and set -q __awsdir_bin
+    function __awsdir_prompt --on-event fish_prompt
+        __awsdir_unchanged; and return
+        __awsdir_check
+        __awsdir_render
+        __awsdir_settle
+    end
+
+    # `cd ../prod; command` must run as prod.
+    function __awsdir_cd --on-variable PWD
+        __awsdir_unchanged; or __awsdir_check
+    end
+
+    # After Ctrl-C in the handler of the prompt, that prompt is still drawn.
+    function __awsdir_preexec --on-event fish_preexec
+        __awsdir_roll_back
+    end
+end
+
+# Is all as it was when __awsdir_settle noted it? In doubt, no: then __awsdir_check looks closer.
+function __awsdir_unchanged
+    if test "$PWD:$AWSDIR_CEILING" != "$__awsdir_places[1]"
+        # From none to none.
+        test -n "$__awsdir_places[1]" -a -z "$__awsdir_file"; or return
+        __awsdir_survey "$PWD:$AWSDIR_CEILING"
+    end
+    if test -z "$__awsdir_file"
+        not path is -f -- $__awsdir_places[2..]
+    else
+        test $__awsdir_signs; and return 1
+        read -gz -n 4096 __awsdir_seen_content <$__awsdir_file
+        read -g __awsdir_seen_generation <$__awsdir_generation_file
+        path mtime -R -- $__awsdir_clock_file | read -g __awsdir_now
+        test "$__awsdir_seen_generation:$AWS_PROFILE:$AWS_SSO_PROFILE:$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\
+:$AWS_SESSION_TOKEN:$AWS_SECURITY_TOKEN:$AWS_DEFAULT_PROFILE:$__awsdir_seen_content" = "$__awsdir_known" \
+            -a "$__awsdir_now" -lt $__awsdir_wake
+    end
+end
+
+# Sets __awsdir_places: $for, then where a dotfile would be, the nearest first. The other arguments are there to be
+# local.
+function __awsdir_survey --argument-names for a b c d e f g h
+    string match -rq $__awsdir_ancestors -- $PWD
+    if test -z "$h$AWSDIR_CEILING"
+        set -g __awsdir_places "$for" $PWD/.awsprofile $a/.awsprofile $b/.awsprofile $c/.awsprofile $d/.awsprofile \
+            $e/.awsprofile $f/.awsprofile $g/.awsprofile $h/.awsprofile
+        return
+    end
+    set -l places $PWD/.awsprofile
+    set h $PWD
+    while string match -rq $__awsdir_ancestors -- "$h"
+        set -a places $a/.awsprofile $b/.awsprofile $c/.awsprofile $d/.awsprofile $e/.awsprofile $f/.awsprofile \
+            $g/.awsprofile $h/.awsprofile
+    end
+    set -l ceilings
+    test -n "$AWSDIR_CEILING"; and set ceilings (string split : -- $AWSDIR_CEILING)/.awsprofile
+    set -l within
+    for place in $places
+        set -a within $place
+        contains -- $place $ceilings; and break
+    end
+    set -g __awsdir_places "$for" $within
+end
+
+# Eight ancestors at once, as far as there are so many.
+set -g __awsdir_ancestors '(?s)^(?=(?<a>.*)/[^/]*\z)(?=(?<b>.*)(/[^/]*){2}\z)?(?=(?<c>.*)(/[^/]*){3}\z)?'\
+'(?=(?<d>.*)(/[^/]*){4}\z)?(?=(?<e>.*)(/[^/]*){5}\z)?(?=(?<f>.*)(/[^/]*){6}\z)?(?=(?<g>.*)(/[^/]*){7}\z)?'\
+'(?=(?<h>.*)(/[^/]*){8}\z)?'
+
+# Loaded again, it looks at everything again.
+set -g __awsdir_places
+
+if test -r "$__awsdir_clock_file"; and path mtime -R -- $__awsdir_clock_file >/dev/null 2>&1
+    set -g __awsdir_has_times
+end
+
 # What the hook may set or unset, and must be able to put back.
 set -g __awsdir_managed \
     AWS_PROFILE AWS_REGION AWS_DEFAULT_REGION \
@@ -59,36 +140,45 @@ end
 
 # Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation.
 function __awsdir_look
-    # The places to look change with these two only.
-    if test "$PWD:$AWSDIR_CEILING" != "$__awsdir_places_of"
-        set -g __awsdir_places_of "$PWD:$AWSDIR_CEILING"
-        set -g __awsdir_places
-        set -l ceilings (string split : -- "$AWSDIR_CEILING")
-        set -l dir $PWD
-        test $dir != /; or set dir
-        while true
-            set -a __awsdir_places "$dir/.awsprofile"
-            test -n "$dir"; and not contains -- $dir $ceilings; or break
-            # Without a command substitution, which would split at newlines.
-            string match -rq '(?s)^(?<dir>.*)/[^/]*\z' -- $dir
-        end
-    end
     set -g __awsdir_seen_file
     set -g __awsdir_seen_content
     set -g __awsdir_seen_generation
-    for place in $__awsdir_places
+    __awsdir_survey ""
+    for place in $__awsdir_places[2..]
         if test -f $place
             set __awsdir_seen_file $place
             test -r $place; and read -gz -n 4096 __awsdir_seen_content <$place
             break
         end
     end
-    test -r "$__awsdir_generation_file"; and read -g -n 128 __awsdir_seen_generation <$__awsdir_generation_file
+    test -r "$__awsdir_generation_file"; and read -g __awsdir_seen_generation <$__awsdir_generation_file
 end
 
-# Writes the time in seconds since 1970; nothing where fish has no clock (before 3.6).
+# Sets __awsdir_now, the time in seconds since 1970; to nothing where fish has no clock (before 3.6).
 function __awsdir_clock
-    set -q __awsdir_has_times; and path mtime -R -- $__awsdir_clock_file
+    set -g __awsdir_now
+    set -q __awsdir_has_times; and path mtime -R -- $__awsdir_clock_file | read -g __awsdir_now
+end
+
+# Notes what the next prompts will see where nothing has changed by then; unless an answer is not whole, or nobody could
+# tell that it got old.
+function __awsdir_settle
+    test "$__awsdir_answered$__awsdir_stage$__awsdir_stands_down" = yes -a "$__awsdir_status" != standdown; or return 0
+    set -q __awsdir_has_times; or return 0
+    if test -n "$__awsdir_file"
+        test -n "$__awsdir_generation"; or return 0
+        set -g __awsdir_signs ! -f $__awsdir_file -o ! -r $__awsdir_file -o ! -r $__awsdir_generation_file
+        for place in $__awsdir_places[2..]
+            test $place != $__awsdir_file; or break
+            set -a __awsdir_signs -o -f $place
+        end
+        for watched in $__awsdir_watch_config $__awsdir_watch_token
+            set -a __awsdir_signs -o "$watched" -nt $__awsdir_generation_file
+        end
+        set -g __awsdir_known "$__awsdir_generation:$AWS_PROFILE:$AWS_SSO_PROFILE:$AWS_ACCESS_KEY_ID\
+:$AWS_SECRET_ACCESS_KEY:$AWS_SESSION_TOKEN:$AWS_SECURITY_TOKEN:$AWS_DEFAULT_PROFILE:$__awsdir_content"
+    end
+    set __awsdir_places[1] "$PWD:$AWSDIR_CEILING"
 end
 
 # Has something other than the dotfile changed since the last answer?
@@ -98,7 +188,7 @@ function __awsdir_is_due
     test "$__awsdir_watch_config" -nt "$__awsdir_generation_file"; and return
     test "$__awsdir_watch_token" -nt "$__awsdir_generation_file"; and return
     test -n "$__awsdir_deadline"; or return
-    set -l now (__awsdir_clock); and test $now -ge $__awsdir_deadline
+    __awsdir_clock; and test $__awsdir_now -ge $__awsdir_deadline
 end
 
 # --- changing --------------------------------------------------------------------------------------------
@@ -204,8 +294,9 @@ function __awsdir_ask
     set -g __awsdir_stage
 end
 
-# The hook: returns at once where nothing changed.
+# Looks at everything, and follows what changed.
 function __awsdir_check
+    set -g __awsdir_places
     test "$__awsdir_status" = standdown; and return
     __awsdir_roll_back
     test "$__awsdir_stage" = asking; and set -g __awsdir_answered
@@ -247,13 +338,17 @@ end
 
 # --- the segment -----------------------------------------------------------------------------------------
 
-# Writes the segment, e.g. "read-only 42m". $AWSDIR_SEGMENT has it as of the last prompt.
-function awsdir_prompt
-    test -n "$__awsdir_segment_head"; or return 0
+# Sets AWSDIR_SEGMENT, e.g. "read-only 42m", and __awsdir_wake: when it will read otherwise, or something is due.
+function __awsdir_render
+    set -g __awsdir_wake 9999999999
+    test -n "$__awsdir_deadline"; and set __awsdir_wake $__awsdir_deadline
     set -l left
-    set -l now (__awsdir_clock)
-    if test -n "$__awsdir_expires" -a -n "$now"
-        set left (math $__awsdir_expires - $now)
+    __awsdir_clock
+    if test -n "$__awsdir_expires" -a -n "$__awsdir_now"
+        set left (math $__awsdir_expires - $__awsdir_now)
+        set -l until $__awsdir_expires
+        test $left -ge 60; and set until (math $__awsdir_now + $left % 60 + 1)
+        test $left -gt 0 -a $until -lt $__awsdir_wake; and set __awsdir_wake $until
         if test $left -ge 3600
             set left (printf '%dh%02dm' (math -s0 $left / 3600) (math -s0 $left % 3600 / 60))
         else if test $left -ge 60
@@ -264,28 +359,16 @@ function awsdir_prompt
             set left expired
         end
     end
-    printf %s "$__awsdir_segment_head$left$__awsdir_segment_tail"
+    set -g AWSDIR_SEGMENT
+    test -n "$__awsdir_segment_head"; and set AWSDIR_SEGMENT "$__awsdir_segment_head$left$__awsdir_segment_tail"
+    return 0
 end
 
-# --- attaching -------------------------------------------------------------------------------------------
-
-if status is-interactive; and set -q __awsdir_bin
-    if test -r "$__awsdir_clock_file"; and path mtime -R -- $__awsdir_clock_file >/dev/null 2>&1
-        set -g __awsdir_has_times
-    end
-
-    function __awsdir_prompt --on-event fish_prompt
-        __awsdir_check
-        set -g AWSDIR_SEGMENT "$(awsdir_prompt)"
-    end
-
-    # `cd ../prod; command` must run as prod.
-    function __awsdir_cd --on-variable PWD
-        __awsdir_check
-    end
-
-    # After Ctrl-C in the handler of the prompt, that prompt is still drawn.
-    function __awsdir_preexec --on-event fish_preexec
-        __awsdir_roll_back
-    end
+# Writes the segment. $AWSDIR_SEGMENT has it as of the last prompt.
+function awsdir_prompt
+    test -n "$__awsdir_segment_head"; or return 0
+    # Anew where an answer has come since then, and where the text changes with time.
+    __awsdir_clock
+    test -n "$AWSDIR_SEGMENT" -a -n "$__awsdir_now" -a "$__awsdir_now" -lt "$__awsdir_wake"; or __awsdir_render
+    printf %s "$AWSDIR_SEGMENT"
 end

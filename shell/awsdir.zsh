@@ -44,8 +44,8 @@ __awsdir_put() {
 
 # --- looking: builtins only ------------------------------------------------------------------------------
 
-# Where nothing changed, this is all that a prompt runs. What costs in zsh is the number of functions called and the length
-# of strings; a test of a file costs next to nothing.
+# Where nothing changed, this is all that a prompt runs. What costs in zsh is the number of functions called and the
+# length of strings; a test of a file costs next to nothing.
 
 # Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation; and __awsdir_who if
 # there is one.
@@ -70,8 +70,8 @@ __awsdir_look() {
   __awsdir_identify
 }
 
-# Sets __awsdir_who: who the environment says we are. Of the token it has the length: it is long, and worth nothing without
-# the key that it came with.
+# Sets __awsdir_who: who the environment says we are. Of the token it has the length: it is long, and worth nothing
+# without the key that it came with.
 __awsdir_identify() {
   __awsdir_who="${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}\
 :${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}:${#AWS_SESSION_TOKEN}\
