@@ -215,12 +215,12 @@ impl<'a> Start<'a> {
         Self { shell, sandbox, before: String::new(), after: String::new(), command, own_stdout: false }
     }
 
-    /// With the starts of all its processes written to [`TRACE`].
+    /// With the starts of all its processes, and the sockets they open, written to [`TRACE`].
     fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
         let untraced = Self::new(shell, sandbox);
         let mut command = sandbox.command("strace");
         let options =
-            ["-f", "-qq", "-s", "256", "-e", "trace=fork,vfork,clone,clone3,execve", "-e", "signal=none", "-o"];
+            ["-f", "-qq", "-s", "256", "-e", "trace=fork,vfork,clone,clone3,execve,socket,connect", "-e", "signal=none", "-o"];
         command.args(options).arg(sandbox.path(TRACE)).arg(shell.name());
         command.envs(untraced.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Self { command, ..untraced }
@@ -307,7 +307,8 @@ impl<'a> Session<'a> {
         self.sandbox.plain(text(shown.trim_end_matches('⟩')).trim_end_matches('\n'))
     }
 
-    /// The processes started since the last call, each by the program and arguments it was given, or as it was forked.
+    /// The processes started since the last call, each by the program and arguments it was given, or as it was forked; and
+    /// the sockets opened.
     fn processes(&mut self) -> Vec<String> {
         let trace = self.sandbox.read(TRACE);
         let new =

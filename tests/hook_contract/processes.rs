@@ -1,4 +1,4 @@
-//! No process is started where nothing changed, and one where something did.
+//! No process is started where nothing changed, and one where something did; and none of them opens a socket.
 
 use super::{Session, Shell, Start, available, in_each_shell, world};
 use crate::sandbox::{Sandbox, skipped};
@@ -12,6 +12,7 @@ in_each_shell! {
     entering_starts_one,
     also_where_no_state_can_be_kept,
     also_with_a_config_from_the_future,
+    no_socket_is_opened,
 }
 
 /// A shell whose processes are counted, where they can be.
@@ -105,4 +106,24 @@ fn also_with_a_config_from_the_future(shell: Shell) {
     session.processes();
     session.quietly([":", "cd sub", ":"]);
     expect_none(&mut session, "config from the future");
+}
+
+fn no_socket_is_opened(shell: Shell) {
+    let world = world();
+    world.project("blocked", "prod-admin\n");
+    let Some(mut session) = open(shell, &world) else { return };
+    let mut opened = |line: &str| {
+        session.run(line);
+        let traced = session.processes();
+        let sockets = traced.iter().filter(|line| line.contains("socket(") || line.contains("connect("));
+        sockets.cloned().collect::<Vec<_>>().join("\n")
+    };
+    opened(":");
+    // Nothing there, entering, within, another role, not allowed, leaving; and the prompt by a program.
+    for line in ["cd none/sub", "cd ~/app", "cd sub", "cd ~/prod", "cd ~/blocked", "cd ~", "cd app", "awsdir prompt"] {
+        assert_eq!(opened(line), "", "{line}");
+        assert_eq!(opened(":"), "", "after `{line}`");
+    }
+    // One would have been seen.
+    assert_ne!(opened("bash -c ': </dev/tcp/127.0.0.1/1' 2>/dev/null"), "");
 }
