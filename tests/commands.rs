@@ -410,6 +410,7 @@ fn help_and_version_come_on_stdout() {
       credential-process  Serve role credentials to another tool's `credential_process`; never asks,
                           never opens a browser
       prompt              Print the prompt segment
+      completions         Print the completion script of a shell, for both awsdir and with-aws
       help                Print this message or the help of the given subcommand(s)
 
     Options:

@@ -310,7 +310,10 @@ impl<'a, P: Portal> Climb<'a, P> {
             match answer.map_err(|error| self.remembered(session, error))? {
                 Ok(credentials) => {
                     let subject = Subject::Session(session);
-                    let _lock = wait(self.context, subject, self.session, self.ladder.limits, self.deadline).await?;
+                    // What is in hand is worth a wait, for those too who would leave the fetching to others.
+                    let limits = self.ladder.limits;
+                    let limits = Limits { sign_in: limits.sign_in.max(Limits::HOOK.sign_in), ..limits };
+                    let _lock = wait(self.context, subject, self.session, limits, self.deadline).await?;
                     // Who has signed out meanwhile shall not find role credentials here again.
                     if self.cached().await?.is_none() {
                         return Err(self.sign_in_needed("signed out meanwhile"));
