@@ -24,6 +24,7 @@ mod processes;
 #[allow(dead_code)]
 #[path = "../tests/sandbox.rs"]
 mod sandbox;
+mod shells;
 mod table;
 #[allow(dead_code)]
 #[path = "../tests/terminal.rs"]
@@ -78,6 +79,9 @@ fn main() -> ExitCode {
     }
     if wanted("network") {
         show("Stale role credentials, 40 ms away", network::rows(&programs));
+    }
+    if wanted("shells") {
+        show("In the shells", shells::rows());
     }
     if wanted("peers") {
         show("Peers", processes::peers(&programs[0].1));

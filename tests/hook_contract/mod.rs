@@ -219,8 +219,17 @@ impl<'a> Start<'a> {
     fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
         let untraced = Self::new(shell, sandbox);
         let mut command = sandbox.command("strace");
-        let options =
-            ["-f", "-qq", "-s", "256", "-e", "trace=fork,vfork,clone,clone3,execve,socket,connect", "-e", "signal=none", "-o"];
+        let options = [
+            "-f",
+            "-qq",
+            "-s",
+            "256",
+            "-e",
+            "trace=fork,vfork,clone,clone3,execve,socket,connect",
+            "-e",
+            "signal=none",
+            "-o",
+        ];
         command.args(options).arg(sandbox.path(TRACE)).arg(shell.name());
         command.envs(untraced.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Self { command, ..untraced }
