@@ -48,14 +48,17 @@ __awsdir_has() {
 }
 
 # --- looking: builtins only ------------------------------------------------------------------------------
-# Where nothing changed, this is all that a prompt runs. What costs in bash is the number of commands, whatever is in
-# them, and of functions, which are copied whole at each call; [ ] costs five times a [[ ]].
+# Where nothing changed, this is all that a prompt runs, therefore in one function of few commands: bash copies a
+# function whole whenever it calls it, and a command costs more than what is in it. [ ] costs five times a [[ ]]. After
+# Enter the two files that are read take a third of the time: a redirection is ten system calls.
 
 # Sets __awsdir_seen_{file,content,generation}: the dotfile in force, what it holds, the generation; and __awsdir_who if
-# there is one.
+# there is one: who the environment says we are. Of the token that has the length, because a token is long, and worth
+# nothing without the key that it came with. Not in quotes, which for long strings cost more than all the rest.
+# Is all that, and the time, as __awsdir_settle noted it? In doubt, no: then __awsdir_check looks closer.
 __awsdir_look() {
-  __awsdir_seen_file=${PWD%/} __awsdir_seen_content='' __awsdir_seen_generation='' __awsdir_who=''
-  __awsdir_ceiling=:$AWSDIR_CEILING:
+  [[ $-$1 != *[aekuvxET]* ]] || return # not without __awsdir_quietly
+  __awsdir_seen_file=${PWD%/} __awsdir_seen_content='' __awsdir_seen_generation='' __awsdir_ceiling=:$AWSDIR_CEILING:
   # Up to the root, which is empty here, or to a ceiling.
   until [[ -f $__awsdir_seen_file/.awsprofile || -z $__awsdir_seen_file ||
     -n $AWSDIR_CEILING && -z ${__awsdir_ceiling##*":$__awsdir_seen_file:"*} ]]; do
@@ -64,34 +67,19 @@ __awsdir_look() {
   if [[ -f $__awsdir_seen_file/.awsprofile ]]; then
     __awsdir_seen_file+=/.awsprofile
     [[ ! -r $__awsdir_seen_file ]] || IFS= read -r -d '' -n 4096 __awsdir_seen_content <"$__awsdir_seen_file"
-    [[ ! -r $__awsdir_generation_file ]] || IFS= read -r -n 128 __awsdir_seen_generation <"$__awsdir_generation_file"
-    __awsdir_identify
+    [[ ! -r $__awsdir_generation_file ]] || IFS= read -r __awsdir_seen_generation <"$__awsdir_generation_file"
+    __awsdir_who=$AWS_PROFILE:$AWS_SSO_PROFILE:$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY:${#AWS_SESSION_TOKEN} \
+      __awsdir_who+=:$AWS_SECURITY_TOKEN:$AWS_DEFAULT_PROFILE
+    [[ -n $EPOCHSECONDS ]] || __awsdir_clock
+    # Not under nocasematch, which [[ ]] heeds.
+    # shellcheck disable=SC2050
+    [[ a != A && $__awsdir_wake -gt ${EPOCHSECONDS:-$__awsdir_now} &&
+      $__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content = "$__awsdir_known" &&
+      ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file ]]
   else
-    __awsdir_seen_file=''
+    __awsdir_seen_file='' __awsdir_who=''
+    [[ $__awsdir_known = ::: ]]
   fi
-}
-
-# Sets __awsdir_who: who the environment says we are. Not in quotes, which cost more than all the rest; and of the token
-# its length, because it is long, and worth nothing without the key that it came with.
-__awsdir_identify() {
-  __awsdir_who=${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE} \
-    __awsdir_who+=:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY} \
-    __awsdir_who+=:${#AWS_SESSION_TOKEN}:${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN} \
-    __awsdir_who+=:${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}
-}
-
-# Is all as it was when __awsdir_settle noted it? In doubt, no: then __awsdir_check looks closer.
-__awsdir_unchanged() {
-  case $-$__awsdir_options in
-    *[aekuvxET]*) return 1 ;; # not without __awsdir_quietly
-    *) __awsdir_look ;;
-  esac
-  [ "$__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content" = "$__awsdir_known" ] || return
-  [[ -n $__awsdir_seen_file ]] || return 0
-  __awsdir_now=$EPOCHSECONDS
-  [[ -n $__awsdir_now ]] || __awsdir_old_clock
-  [[ ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file &&
-    (-z $__awsdir_wake || $__awsdir_now -lt $__awsdir_wake) ]]
 }
 
 # Notes what the next prompts will see where nothing has changed by then. $1 is when the segment will read otherwise.
@@ -99,20 +87,17 @@ __awsdir_unchanged() {
 __awsdir_settle() {
   [[ $__awsdir_answered$__awsdir_stage$__awsdir_stands_down = yes && $__awsdir_status != standdown ]] || return 0
   [[ -z $__awsdir_file || -n $__awsdir_generation ]] || return 0
-  __awsdir_wake=${1:-$__awsdir_deadline}
-  [[ -z $__awsdir_deadline || $__awsdir_deadline -ge $__awsdir_wake ]] || __awsdir_wake=$__awsdir_deadline
+  __awsdir_wake=${__awsdir_deadline:-9999999999}
+  [[ -z $1 || $1 -ge $__awsdir_wake ]] || __awsdir_wake=$1
   __awsdir_known=$__awsdir_file:$__awsdir_generation:$__awsdir_who:$__awsdir_content
 }
 
 # Sets __awsdir_now, in seconds since 1970.
 __awsdir_clock() {
   __awsdir_now=${EPOCHSECONDS-}
-  [[ -n $__awsdir_now ]] || __awsdir_old_clock
-}
-
-# Before 5.0, and before 4.2.
-__awsdir_old_clock() {
-  printf -v __awsdir_now '%(%s)T' -1 2>/dev/null || __awsdir_now=$((SECONDS + __awsdir_clock_offset))
+  if [[ -z $__awsdir_now ]] && ! printf -v __awsdir_now '%(%s)T' -1 2>/dev/null; then
+    __awsdir_now=$((SECONDS + __awsdir_clock_offset))
+  fi
 }
 
 # Has something other than the dotfile changed since the last answer?
@@ -190,7 +175,7 @@ __awsdir_take_note() {
     fi
     __awsdir_after[i]="${!name+=${!name}}"
   done
-  __awsdir_identify
+  __awsdir_look # nothing, if the dotfile went away this very moment
   __awsdir_identity=$__awsdir_who
 }
 
@@ -245,7 +230,7 @@ __awsdir_check() {
   __awsdir_look
   if [ -n "$__awsdir_answered" ] && [ "$__awsdir_seen_file" = "$__awsdir_file" ]; then
     [ -z "$__awsdir_stands_down" ] || return 0
-    if [ "$__awsdir_status" = active ] && [ "$__awsdir_who" != "$__awsdir_identity" ]; then
+    if [ "$__awsdir_status" = active ] && [ "$__awsdir_who" != "${__awsdir_identity:-$__awsdir_who}" ]; then
       __awsdir_stand_down
       return 0
     fi
@@ -255,8 +240,8 @@ __awsdir_check() {
   # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
   __awsdir_restore
   [ "$__awsdir_seen_file" = "$__awsdir_file" ] || __awsdir_theirs='' __awsdir_stands_down=''
-  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content __awsdir_generation=$__awsdir_seen_generation
-  __awsdir_began=yes
+  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content
+  __awsdir_generation=$__awsdir_seen_generation __awsdir_began=yes
   if [ -z "$__awsdir_file" ] && { [ -n "$began" ] || [ -z "$AWSDIR" ]; }; then
     __awsdir_answered=yes __awsdir_stage=''
     return 0
@@ -301,33 +286,32 @@ awsdir_prompt() {
 
 # --- attaching -------------------------------------------------------------------------------------------
 
-# Runs $2 with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in here
-# (E, T) or stop us (e, u, k). $1 is "$-".
+# Runs $3 with those options off that would show secrets (x, v), export what we keep (a), run the user's traps in here
+# (E, T) or stop us (e, u, k). $1 is "$-"; $2 is the status to return, which under errexit would end the shell.
 __awsdir_quietly() {
   case $1 in
     *[aekuvxET]*) { set +aekuvxET; } 2>/dev/null ;;
     *) ;;
   esac
+  export -n __awsdir_code
   local segment until
   # If Ctrl-C comes, the next prompt finds them here and gives them back.
   __awsdir_options=$__awsdir_options${1//[!aekuvxET]/}
-  if [ "$BASH_SUBSHELL" -gt 0 ]; then "$2" 2>/dev/null; else "$2"; fi
+  if [ "$BASH_SUBSHELL" -gt 0 ]; then "$3" 2>/dev/null; else "$3"; fi
   __awsdir_render
   # shellcheck disable=SC2034 # for PS1
   AWSDIR_SEGMENT=$segment
   __awsdir_settle "$until"
-  set -- "$__awsdir_options"
+  set -- "$__awsdir_options" "$2"
   __awsdir_options=''
   [ -z "$1" ] || set "-$1"
+  [ -o errexit ] || return "$2"
 }
 
 __awsdir_prompt() {
-  set -- "${1-$?}"
-  __awsdir_unchanged || __awsdir_quietly "$-" __awsdir_check
-  case $- in
-    *e*) ;; # there, this would end the shell
-    *) return "$1" ;;
-  esac
+  __awsdir_code=${1-$?}
+  __awsdir_look "$__awsdir_options" && return "$__awsdir_code"
+  __awsdir_quietly "$-" "$__awsdir_code" __awsdir_check
 }
 
 # In a string, PIPESTATUS is lost to the hooks after us; starship looks here for it.
@@ -348,7 +332,7 @@ __awsdir_hand_on() {
 # `cd ../prod && command` must run as prod.
 __awsdir_cd() {
   builtin "$@" || return
-  __awsdir_unchanged || __awsdir_quietly "$-" __awsdir_check
+  __awsdir_look "$__awsdir_options" || __awsdir_quietly "$-" 0 __awsdir_check
 }
 
 __awsdir_install() {
@@ -383,7 +367,7 @@ __awsdir_install() {
   fi
 }
 
-if [[ $- == *i* ]] && [ -n "${__awsdir_bin-}" ]; then __awsdir_quietly "$-" __awsdir_install; fi
+if [[ $- == *i* ]] && [ -n "${__awsdir_bin-}" ]; then __awsdir_quietly "$-" 0 __awsdir_install; fi
 
 [ -z "${__awsdir_aliases-}" ] || shopt -s expand_aliases
 [ -z "${__awsdir_allexport-}" ] || set -a

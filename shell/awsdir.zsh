@@ -73,8 +73,8 @@ __awsdir_look() {
 # Sets __awsdir_who: who the environment says we are. Of the token it has the length: it is long, and worth nothing
 # without the key that it came with.
 __awsdir_identify() {
-  __awsdir_who="${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}\
-:${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}:${#AWS_SESSION_TOKEN}\
+  __awsdir_who="${AWS_PROFILE+=$AWS_PROFILE}:${AWS_SSO_PROFILE+=$AWS_SSO_PROFILE}:${#AWS_SESSION_TOKEN}\
+:${AWS_ACCESS_KEY_ID+=$AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY+=$AWS_SECRET_ACCESS_KEY}\
 :${AWS_SECURITY_TOKEN+=$AWS_SECURITY_TOKEN}:${AWS_DEFAULT_PROFILE+=$AWS_DEFAULT_PROFILE}"
 }
 
@@ -226,8 +226,8 @@ __awsdir_check() {
   # The old goes first: whatever interrupts from here on, no role credentials of another place remain.
   __awsdir_restore
   if [[ $__awsdir_seen_file != $__awsdir_file ]]; then __awsdir_theirs=() __awsdir_stands_down=; fi
-  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content __awsdir_generation=$__awsdir_seen_generation
-  __awsdir_began=yes
+  __awsdir_file=$__awsdir_seen_file __awsdir_content=$__awsdir_seen_content
+  __awsdir_generation=$__awsdir_seen_generation __awsdir_began=yes
   if [[ -z $__awsdir_file && ( -n $began || -z $AWSDIR ) ]]; then
     __awsdir_answered=yes __awsdir_stage=
     return 0
