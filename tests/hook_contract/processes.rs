@@ -1,10 +1,11 @@
 //! No process is started where nothing changed, and one where something did; and none of them opens a socket.
 
-use super::{Session, Shell, Start, available, in_each_shell, world};
+use super::{Session, Shell, Start, available, in_each_shell, plant, world};
 use crate::sandbox::{Sandbox, skipped};
+use crate::terminal::LIMIT;
 use std::fs::File;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 in_each_shell! {
     a_prompt_where_nothing_changed_starts_no_process,
@@ -12,6 +13,7 @@ in_each_shell! {
     entering_starts_one,
     also_where_no_state_can_be_kept,
     also_with_a_config_from_the_future,
+    the_time_left_is_told_without_one,
     no_socket_is_opened,
 }
 
@@ -106,6 +108,22 @@ fn also_with_a_config_from_the_future(shell: Shell) {
     session.processes();
     session.quietly([":", "cd sub", ":"]);
     expect_none(&mut session, "config from the future");
+}
+
+fn the_time_left_is_told_without_one(shell: Shell) {
+    let world = world();
+    plant(&world, 3600 + 3);
+    let Some(mut session) = open(shell, &world) else { return };
+    session.quietly(["cd app", ":"]);
+    session.processes();
+    let deadline = Instant::now() + LIMIT;
+    while session.segment != "read-only 59m" {
+        assert!(Instant::now() < deadline && session.segment == "read-only 1h00m", "{}", session.segment);
+        // Only the clock changes.
+        std::thread::sleep(Duration::from_millis(50));
+        session.quietly([":"]);
+    }
+    expect_none(&mut session, "as time goes by");
 }
 
 fn no_socket_is_opened(shell: Shell) {
