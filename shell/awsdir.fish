@@ -78,9 +78,8 @@ function __awsdir_survey --argument-names for a b c d e f g h
 end
 
 # Eight ancestors at once, as far as there are so many.
-set -g __awsdir_ancestors '(?s)^(?=(?<a>.*)/[^/]*\z)(?=(?<b>.*)(/[^/]*){2}\z)?(?=(?<c>.*)(/[^/]*){3}\z)?'\
-'(?=(?<d>.*)(/[^/]*){4}\z)?(?=(?<e>.*)(/[^/]*){5}\z)?(?=(?<f>.*)(/[^/]*){6}\z)?(?=(?<g>.*)(/[^/]*){7}\z)?'\
-'(?=(?<h>.*)(/[^/]*){8}\z)?'
+set -g __awsdir_ancestors '(?s)^(?<a>(?<b>(?<c>(?<d>(?<e>(?<f>(?<g>(?<h>.*)'\
+'/[^/]*|)/[^/]*|)/[^/]*|)/[^/]*|)/[^/]*|)/[^/]*|)/[^/]*|)/[^/]*\z'
 
 # Loaded again, it looks at everything again.
 set -g __awsdir_places
