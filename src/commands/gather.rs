@@ -83,20 +83,33 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// The role credentials in the cache, if they settle the matter: then nothing else is looked at.
-    pub(super) fn settled(context: &Context, profile: &SsoProfile, goal: Goal) -> Result<Option<Self>> {
-        let credentials = match goal {
-            Goal::RoleCredentials { .. } => aws_cache::read_role_credentials(context, profile)?,
-            Goal::AccessToken => None,
-        };
+    /// By the role credentials alone if they settle the matter; by all there is, and `person`, only if they do not.
+    pub(super) fn at_a_glance(
+        context: &Context,
+        profile: &SsoProfile,
+        goal: Goal,
+        person: impl FnOnce() -> bool,
+    ) -> Result<Self> {
+        let credentials = aws_cache::read_role_credentials(context, profile)?;
         let role_credentials = credentials.as_ref().map(|credentials| credentials.expires_at);
-        let settled = decision::is_settled(context.now, goal, role_credentials);
-        Ok(settled.then(|| Self::decided(context.now, goal, credentials, None, false, None)))
+        if decision::is_settled(context.now, goal, role_credentials) {
+            return Ok(Self::decided(context.now, goal, credentials, None, false, None));
+        }
+        Self::with(context, profile, goal, person(), credentials)
     }
 
     pub(super) fn of(context: &Context, profile: &SsoProfile, goal: Goal, person: bool) -> Result<Self> {
+        Self::with(context, profile, goal, person, aws_cache::read_role_credentials(context, profile)?)
+    }
+
+    fn with(
+        context: &Context,
+        profile: &SsoProfile,
+        goal: Goal,
+        person: bool,
+        credentials: Option<RoleCredentials>,
+    ) -> Result<Self> {
         let now = context.now;
-        let credentials = aws_cache::read_role_credentials(context, profile)?;
         let token = aws_cache::read_token(context, &profile.session)?;
         let setback = setbacks::in_force(context, profile.session.cache_key(), now)
             .or_else(|| setbacks::in_force(context, &profile.cache_file, now));

@@ -8,13 +8,14 @@ use crate::context::{Context, eprint_line};
 use crate::core::decision::{Blocked, Decision};
 use crate::core::dotfile::{CredentialsMode, LoginMode};
 use crate::core::environment::{self, Assignment, Mark, Role};
+use crate::core::hex::hex;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::core::segment::{Segment, State};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result, login_command};
 use crate::shell::Script;
 use crate::store::settings::Settings;
-use crate::store::{aws_cache, files, generation, setbacks};
+use crate::store::{aws_cache, generation, setbacks};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -150,12 +151,8 @@ fn sso(
     answer: Answer,
     refreshed: bool,
 ) -> Result<Answer> {
-    let standing = if let Some(settled) = Standing::settled(context, profile, directory.goal())? {
-        settled
-    } else {
-        let person = context.person_present() && directory.login() != LoginMode::Never;
-        Standing::of(context, profile, directory.goal(), person)?
-    };
+    let person = || context.person_present() && directory.login() != LoginMode::Never;
+    let standing = Standing::at_a_glance(context, profile, directory.goal(), person)?;
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
     if standing.decision == Decision::UseAndRenew
@@ -231,7 +228,7 @@ fn renew_in_background() {
 /// Says the news unless it was said already, and returns its id for the next time.
 fn tell(context: &Context, arguments: &Hook, news: Option<&str>) -> String {
     let Some(news) = news else { return String::new() };
-    let id = files::hex(&Sha256::digest(news)[..6]);
+    let id = hex(&Sha256::digest(news)[..6]);
     let known = id == arguments.said || arguments.refreshed;
     if !known && context.verbosity > crate::context::Verbosity::Quiet {
         eprint_line(news);

@@ -1,13 +1,13 @@
 //! Role credentials for a command that a person or a script has run: from the cache, or over the network.
 
-use super::gather::Standing;
 use crate::context::Context;
 use crate::core::credentials::RoleCredentials;
-use crate::core::decision::Goal;
+use crate::core::decision::{Goal, is_settled};
 use crate::core::dotfile::LoginMode;
 use crate::core::profile::SsoProfile;
 use crate::error::Result;
 use crate::sso::{self, How, Ladder, Limits, Purpose};
+use crate::store::aws_cache;
 use crate::store::profiles::{self, Profiles};
 use crate::store::settings::Settings;
 use std::path::PathBuf;
@@ -28,7 +28,8 @@ pub(super) struct Wanted<'a> {
 pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<(SsoProfile, RoleCredentials)> {
     let profile = profiles::sso_profile(context, wanted.profile)?;
     let goal = Goal::RoleCredentials { min_ttl: wanted.min_ttl };
-    if let Some(credentials) = Standing::settled(context, &profile, goal)?.and_then(|settled| settled.credentials) {
+    let credentials = aws_cache::read_role_credentials(context, &profile)?;
+    if let Some(credentials) = credentials.filter(|one| is_settled(context.now, goal, Some(one.expires_at))) {
         context.detail("using cached role credentials");
         return Ok((profile, credentials));
     }

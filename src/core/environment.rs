@@ -3,6 +3,7 @@
 
 use super::credentials::RoleCredentials;
 use super::dotfile::CredentialsMode;
+use super::hex::hex;
 use siphasher::sip::SipHasher13;
 use std::ffi::{OsStr, OsString};
 use std::hash::Hasher as _;
@@ -158,12 +159,6 @@ fn digest<V: AsRef<OsStr>>(value: impl Fn(&str) -> Option<V>) -> u64 {
     hash.finish()
 }
 
-/// Sixteen hexadecimal digits.
-fn hex(number: u64) -> String {
-    let digits = number.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
-}
-
 /// The exported variable `AWSDIR`: what is in force, for children and nested shells; never a secret.
 ///
 /// `1 UID DIGEST REGION PROFILE[ DOTFILE]`, blank separated, the digest in 16 hexadecimal digits, `-` for no region. Without a dotfile it marks a
@@ -184,8 +179,17 @@ impl Mark {
     fn format(&self) -> OsString {
         let region = self.region.as_deref().unwrap_or("-");
         let mut text = OsString::with_capacity(256);
-        for part in [Self::VERSION, " ", &self.uid.to_string(), " ", &hex(self.digest), " ", region, " ", &self.profile]
-        {
+        for part in [
+            Self::VERSION,
+            " ",
+            &self.uid.to_string(),
+            " ",
+            &hex(&self.digest.to_be_bytes()),
+            " ",
+            region,
+            " ",
+            &self.profile,
+        ] {
             text.push(part);
         }
         if let Some(dotfile) = &self.dotfile {

@@ -6,6 +6,7 @@ pub(crate) mod credentials;
 pub(crate) mod decision;
 pub(crate) mod dotfile;
 pub(crate) mod environment;
+pub(crate) mod hex;
 pub(crate) mod near;
 pub(crate) mod profile;
 pub(crate) mod segment;

@@ -1,5 +1,6 @@
 //! What a profile of `~/.aws/config` means to us: its kind, its sso-session, its account and permission set.
 
+use super::hex::hex;
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
@@ -65,11 +66,10 @@ fn cache_file(session: &SsoSession, account_id: &str, role_name: &str) -> String
         None => ("startUrl", &session.start_url),
     };
     let key = Value::from_iter([("accountId", account_id), ("roleName", role_name), (session.0, session.1)]);
-    Sha1::digest(ascii(key.to_string())).iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"))
-        + ".json"
+    hex(&Sha1::digest(ascii(key.to_string()))) + ".json"
 }
 
-/// JSON with `\uXXXX` for all that is not ASCII.
+/// JSON with a `\u` escape, four hexadecimal digits, for all that is not ASCII.
 pub(crate) fn ascii(json: String) -> String {
     if json.is_ascii() {
         return json;

@@ -6,6 +6,7 @@ use super::files;
 use super::settings::Flow;
 use crate::context::{Context, join};
 use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
+use crate::core::hex::hex;
 use crate::core::profile::{SsoProfile, SsoSession, ascii};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 type Object = Map<String, Value>;
 
 fn sso_cache(context: &Context, key: &str) -> Result<PathBuf> {
-    let name = format!("{}.json", files::hex(&Sha1::digest(key)));
+    let name = format!("{}.json", hex(&Sha1::digest(key)));
     Ok(context.home()?.join(".aws/sso/cache").join(name))
 }
 

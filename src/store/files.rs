@@ -1,5 +1,6 @@
 //! Reading and replacing whole files.
 
+use crate::core::hex::hex;
 use crate::error::{Error, Result};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -80,17 +81,6 @@ pub(crate) fn random_hex() -> String {
         bytes = u64::from(std::process::id()).to_be_bytes();
     }
     hex(&bytes)
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-    }
-    text
 }
 
 /// Removes a file, and what a writer that was killed may have left of a replacement. One that is not there is removed

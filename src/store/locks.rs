@@ -5,6 +5,7 @@
 
 use super::files;
 use crate::context::{self, Context};
+use crate::core::hex::hex;
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use sha1::{Digest, Sha1};
@@ -32,7 +33,7 @@ pub(crate) enum Subject<'a> {
 impl Subject<'_> {
     fn file_name(self) -> String {
         match self {
-            Self::Session(key) => format!("session-{}.lock", files::hex(&Sha1::digest(key))),
+            Self::Session(key) => format!("session-{}.lock", hex(&Sha1::digest(key))),
             Self::Role { cache_file, .. } => format!("role-{}.lock", cache_file.trim_end_matches(".json")),
         }
     }

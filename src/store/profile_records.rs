@@ -6,6 +6,7 @@
 
 use super::files;
 use crate::context::{Context, join};
+use crate::core::hex::hex;
 use crate::core::profile::{Profile, SsoProfile, SsoSession};
 use crate::error::Result;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
@@ -126,7 +127,7 @@ fn path(context: &Context, files: [&Path; 2], name: &str) -> Result<PathBuf> {
 }
 
 fn digest(hash: SipHasher13) -> String {
-    files::hex(&hash.finish128().as_bytes())
+    hex(&hash.finish128().as_bytes())
 }
 
 #[cfg(test)]

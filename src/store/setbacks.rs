@@ -6,6 +6,7 @@
 use super::files;
 use crate::context::Context;
 use crate::core::decision::Setback;
+use crate::core::hex::hex;
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl Record {
 }
 
 fn path(context: &Context, subject: &str) -> Result<PathBuf> {
-    let name = format!("{}.json", files::hex(&Sha1::digest(subject)));
+    let name = format!("{}.json", hex(&Sha1::digest(subject)));
     Ok(context.state_directory()?.join("setbacks").join(name))
 }
 

@@ -5,6 +5,7 @@
 use super::dotfiles::Found;
 use super::files;
 use crate::context::{Context, join};
+use crate::core::hex::hex;
 use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -46,11 +47,11 @@ fn allow_record(context: &Context, found: &Found) -> Result<PathBuf> {
     hash.update(canonical(context, &found.path).as_os_str().as_bytes());
     hash.update(b"\n");
     hash.update(&found.content);
-    Ok(join(context.state_directory()?, ["allow/", &files::hex(&hash.finalize())]))
+    Ok(join(context.state_directory()?, ["allow/", &hex(&hash.finalize())]))
 }
 
 fn deny_record(context: &Context, path: &Path) -> Result<PathBuf> {
-    let name = files::hex(&Sha256::digest(path.as_os_str().as_bytes()));
+    let name = hex(&Sha256::digest(path.as_os_str().as_bytes()));
     Ok(join(context.state_directory()?, ["deny/", &name]))
 }
 

@@ -119,7 +119,7 @@ fn the_time_left_is_told_without_one(shell: Shell) {
     let deadline = Instant::now() + LIMIT;
     while session.segment != "read-only 59m" {
         assert!(Instant::now() < deadline && session.segment == "read-only 1h00m", "{}", session.segment);
-        // Only the clock changes.
+        // What is waited for is the clock, which sends no event.
         std::thread::sleep(Duration::from_millis(50));
         session.quietly([":"]);
     }
