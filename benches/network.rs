@@ -169,6 +169,7 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, requests: &AtomicUsiz
     stream.set_nodelay(true)?;
     let mut connection = ServerConnection::new(config).unwrap();
     connection.read_tls(&mut stream)?;
+    // The distance to the server is what is played here.
     std::thread::sleep(ROUND_TRIP);
     connection.process_new_packets().map_err(std::io::Error::other)?;
     let mut stream = StreamOwned::new(connection, stream);
