@@ -3,6 +3,7 @@
 use crate::core::dotfile::DotfileError;
 use crate::core::profile::ProfileProblem;
 use crate::core::{near, timestamp::Timestamp};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -149,6 +150,7 @@ impl Error {
                 let path = pasteable(path);
                 format!("{mend} {path} && awsdir allow {path}")
             }
+            Self::File { verb: "lock", source, .. } if knows_no_locks(source) => NO_LOCKS_HINT.to_owned(),
             Self::NoProfile | Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
             Self::NoSession { verb, .. } => format!("awsdir {verb} --session NAME"),
             Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
@@ -207,6 +209,15 @@ impl From<&Error> for ExitCode {
     fn from(error: &Error) -> Self {
         Self::from(error.code())
     }
+}
+
+/// To be put where the shell starts: all shells must agree on it.
+const NO_LOCKS_HINT: &str = "export XDG_STATE_HOME=\"$XDG_RUNTIME_DIR\"";
+
+/// Whether a file system, of a network mostly, has no locks to offer.
+fn knows_no_locks(source: &io::Error) -> bool {
+    let errno = Errno::from_io_error(source);
+    matches!(errno, Some(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS))
 }
 
 fn not_found(command: &OsString) -> String {

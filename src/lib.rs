@@ -24,9 +24,17 @@ use std::process::ExitCode;
 /// Our own failure, where any other code could be the command's.
 const OWN_FAILURE: u8 = 125;
 
+/// Keeps debuggers of the same user out, and the kernel from writing a core file: there will be secrets in our memory. What
+/// `exec` starts is not bound by it.
+fn seal_memory() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// The `awsdir` command.
 #[must_use]
 pub fn awsdir() -> ExitCode {
+    seal_memory();
     let words: Vec<OsString> = std::env::args_os().collect();
     let wrong = if verb_is_exec(&words) { OWN_FAILURE } else { 2 };
     let short = frequent::awsdir(words.get(1..).unwrap_or_default());
@@ -64,6 +72,7 @@ fn verb_is_exec(words: &[OsString]) -> bool {
 /// The `with-aws` command.
 #[must_use]
 pub fn with_aws() -> ExitCode {
+    seal_memory();
     let words: Vec<OsString> = std::env::args_os().collect();
     let short = frequent::with_aws(words.get(1..).unwrap_or_default());
     let cli = match short.map_or_else(|| by_grammar::<WithAws>(&words, OWN_FAILURE), Ok) {

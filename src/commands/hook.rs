@@ -2,7 +2,7 @@
 //! the network, never waits, always succeeds. The protocol is described at the head of the scripts in `shell/`.
 
 use super::gather::{self, Directory, Standing};
-use super::print;
+use super::{detached_refresh, print};
 use crate::cli::Hook;
 use crate::context::{Context, eprint_line};
 use crate::core::decision::{Blocked, Decision};
@@ -18,7 +18,6 @@ use crate::store::settings::Settings;
 use crate::store::{aws_cache, generation, setbacks};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// The status words of the protocol.
 const ACTIVE: &str = "active";
@@ -215,14 +214,7 @@ fn drop_inherited(inherited: &[&'static str], answer: &mut Answer) {
 
 /// Starts `awsdir refresh` for nobody to wait for. If it cannot be started the next question comes soon enough.
 fn renew_in_background() {
-    if let Ok(program) = std::env::current_exe() {
-        let _ = Command::new(program)
-            .args(["refresh", "--detached"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-    }
+    let _ = detached_refresh().and_then(|mut command| command.spawn());
 }
 
 /// Says the news unless it was said already, and returns its id for the next time.

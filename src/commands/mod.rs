@@ -20,9 +20,10 @@ mod status;
 
 use crate::cli::Command;
 use crate::context::Context;
+use crate::core::environment::SECRETS;
 use crate::error::{Error, Result};
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::io::{self, Write as _};
+use std::process::{self, ExitCode, Stdio};
 
 pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
@@ -43,6 +44,17 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Completions(arguments) => completions::run(&arguments),
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+/// `awsdir refresh` for nobody to wait for on a terminal, which renews by what is in the caches.
+fn detached_refresh() -> io::Result<process::Command> {
+    let mut command = process::Command::new(std::env::current_exe()?);
+    command.args(["refresh", "--detached"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    Ok(command)
 }
 
 /// Data for stdout. A pipe closed early is not a failure; the caller's caller sees to that.

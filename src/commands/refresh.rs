@@ -1,6 +1,7 @@
 //! `awsdir refresh`: what the hook runs to renew, or to sign in, for the directory's role. In the foreground it owns
 //! the terminal; detached it renews only.
 
+use super::detached_refresh;
 use super::gather::{Directory, Standing};
 use crate::cli::Refresh;
 use crate::context::Context;
@@ -10,7 +11,7 @@ use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use crate::store::profiles::Profiles;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::mpsc;
 
 pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
@@ -73,14 +74,7 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
 fn renew_apart() -> Result<()> {
     let limit = Limits::HOOK.silent;
     let failed = |source| Error::System { doing: "start the renewal", source };
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut child = Command::new(program)
-        .args(["refresh", "--detached"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
+    let mut child = detached_refresh().and_then(|mut command| command.spawn()).map_err(failed)?;
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let ended = child.wait();

@@ -39,6 +39,17 @@ const IDENTITY: [&str; 6] = [
     "AWS_CREDENTIAL_EXPIRATION",
 ];
 
+/// Variables with secrets in them, which a program that we start for something else has no business with.
+pub(crate) const SECRETS: [&str; 7] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SECRET_KEY",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+];
+
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than

@@ -1,13 +1,11 @@
 //! Opening a page where the person looks: the setting, `$BROWSER`, or the platform's opener.
 
 use crate::context::Context;
+use crate::core::environment::SECRETS;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// Variables that a browser has no business with.
-const SECRETS: [&str; 4] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
 
 /// A way to open pages.
 pub(super) struct Browser {

@@ -6,6 +6,7 @@
 //! the work and the others find it done.
 
 use super::aws::Aws;
+use super::interrupts::Interrupts;
 use super::portal::{Failure, Grant, Portal};
 use super::sign_in::{How, Purpose, sign_in};
 use crate::context::{self, Context};
@@ -74,7 +75,8 @@ pub(crate) fn role_credentials(
     let deadline = Cell::new(Instant::now() + ladder.limits.silent);
     let cache_file = profile.cache_file.clone();
     let setback = Known::of(context, [profile.session.cache_key(), &cache_file]);
-    let climbed = interruptible(async {
+    let interrupts = Interrupts::default();
+    let climbed = interrupts.run(async {
         let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
         let _lock = wait(context, subject, &profile.session, ladder.limits, &deadline).await?;
         setback.heed(&profile.session)?;
@@ -88,7 +90,7 @@ pub(crate) fn role_credentials(
             _ => {}
         }
         let portal = Aws::new(context, &profile.session, endpoints)?;
-        let climb = Climb::new(context, &profile.session, &portal, ladder, &deadline);
+        let climb = Climb::new(context, &profile.session, &portal, ladder, &deadline, &interrupts);
         let credentials = climb.role_credentials(profile).await?;
         // Telling other shells is a courtesy; what was fetched is good without it.
         let _ = generation::advance(context);
@@ -149,9 +151,10 @@ pub(crate) fn token(context: &Context, session: &SsoSession, endpoints: &Endpoin
         return Ok(token.clone());
     }
     let deadline = Cell::new(Instant::now() + ladder.limits.silent);
-    let token = interruptible(async {
+    let interrupts = Interrupts::default();
+    let token = interrupts.run(async {
         let portal = Aws::new(context, session, endpoints)?;
-        Climb::new(context, session, &portal, ladder, &deadline).token(None).await
+        Climb::new(context, session, &portal, ladder, &deadline, &interrupts).token(None).await
     })?;
     if before.as_ref() != Some(&token) {
         let _ = generation::advance(context);
@@ -169,7 +172,7 @@ pub(crate) fn logout(
     remove: impl FnOnce(Option<&Token>) -> Result<()>,
 ) -> Result<()> {
     let limits = Limits::COMMAND;
-    interruptible(async {
+    Interrupts::default().run(async {
         let deadline = Cell::new(Instant::now() + limits.silent);
         let _lock = wait(context, Subject::Session(session.cache_key()), session, limits, &deadline).await?;
         let token = aws_cache::read_token(context, session)?;
@@ -263,22 +266,6 @@ async fn wait(
     }
 }
 
-/// Runs `work` on a runtime of this thread until it is done or Ctrl-C comes. The listener is there from the start and
-/// stays: once it is installed, a signal that nobody awaits would be lost.
-fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let failed = |source| Error::System { doing: "start the network runtime", source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let interrupt = tokio::signal::ctrl_c();
-        tokio::select! {
-            // What is being signed in notes the interruption itself.
-            biased;
-            done = work => done,
-            interrupted = interrupt => Err(interrupted.map_or_else(failed, |()| Error::Interrupted)),
-        }
-    })
-}
-
 /// One climb: each rung is tried once.
 struct Climb<'a, P> {
     context: &'a Context,
@@ -286,6 +273,7 @@ struct Climb<'a, P> {
     portal: &'a P,
     ladder: &'a Ladder,
     deadline: &'a Cell<Instant>,
+    interrupts: &'a Interrupts,
     refreshed: Cell<bool>,
     signed_in: Cell<bool>,
 }
@@ -297,8 +285,10 @@ impl<'a, P: Portal> Climb<'a, P> {
         portal: &'a P,
         ladder: &'a Ladder,
         deadline: &'a Cell<Instant>,
+        interrupts: &'a Interrupts,
     ) -> Self {
-        Self { context, session, portal, ladder, deadline, refreshed: Cell::new(false), signed_in: Cell::new(false) }
+        let (refreshed, signed_in) = (Cell::new(false), Cell::new(false));
+        Self { context, session, portal, ladder, deadline, interrupts, refreshed, signed_in }
     }
 
     /// GetRoleCredentials; a 401 takes the next rung for another token.
@@ -318,7 +308,11 @@ impl<'a, P: Portal> Climb<'a, P> {
                     if self.cached().await?.is_none() {
                         return Err(self.sign_in_needed("signed out meanwhile"));
                     }
-                    aws_cache::write_role_credentials(self.context, profile, &credentials)?;
+                    if let Err(error) = aws_cache::write_role_credentials(self.context, profile, &credentials) {
+                        // Good for this once.
+                        self.context.say(&error.in_one_line());
+                        return Ok(credentials);
+                    }
                     setbacks::clear(self.context, session);
                     setbacks::clear(self.context, &role);
                     if credentials.expires_at.since(context::clock()) >= ROLE_MARGIN {
@@ -399,7 +393,10 @@ impl<'a, P: Portal> Climb<'a, P> {
         let now = context::clock();
         let usable = cached.clone().filter(|token| acceptable(token) && token.expires_at > now);
         if let Some(token) = cached.filter(|_| !self.ladder.force && !self.refreshed.get()) {
-            match self.refresh(token).await {
+            let refreshed = self.refresh(token).await;
+            // An interruption that had to wait comes here.
+            tokio::task::yield_now().await;
+            match refreshed {
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => {}
                 Err(error) => {
@@ -433,13 +430,17 @@ impl<'a, P: Portal> Climb<'a, P> {
         let Some((registration, refresh_token)) = token.renewal(context::clock()) else { return Ok(None) };
         self.context.detail("renewing the access token");
         self.refreshed.set(true);
+        let room = aws_cache::room_for_token(self.context, self.session)?;
         // No deadline cuts this one off: an answer that is not read is a session lost. The client has its own.
         let request = || self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
+        let mut spending = self.interrupts.spend();
         let mut answer = request().await;
         if let Err(failure @ Failure::Throttled { .. }) = &answer {
             let wait = pause(failure, 0);
             if Instant::now() + wait < self.deadline.get() {
+                drop(spending);
                 tokio::time::sleep(wait).await;
+                spending = self.interrupts.spend();
                 answer = request().await;
             }
         }
@@ -451,7 +452,8 @@ impl<'a, P: Portal> Climb<'a, P> {
                     refresh_token: issued.refresh_token.or_else(|| token.refresh_token.clone()),
                     registration: token.registration.clone(),
                 };
-                aws_cache::write_token(self.context, self.session, &renewed)?;
+                aws_cache::write_token_there(room, self.context, self.session, &renewed)?;
+                drop(spending);
                 setbacks::clear(self.context, self.session.cache_key());
                 Ok(Some(renewed))
             }
@@ -461,9 +463,7 @@ impl<'a, P: Portal> Climb<'a, P> {
                 | Failure::ExpiredToken
                 | Failure::AccessDenied),
             ) => {
-                // Another tool, which knows nothing of our lock, may have renewed it at the same time.
-                let now = self.cached().await?.filter(|now| now.access_token != token.access_token);
-                if let Some(renewed) = now.filter(|now| now.expires_at > context::clock()) {
+                if let Some(renewed) = self.renewed_elsewhere(&token).await? {
                     return Ok(Some(renewed));
                 }
                 self.context.detail("the refresh token is not accepted any more");
@@ -476,6 +476,19 @@ impl<'a, P: Portal> Climb<'a, P> {
             }
             Err(failure) => Err(failure.into_error("CreateToken")),
         }
+    }
+
+    /// The token that another tool has in place of `spent`, which it has spent. It knows nothing of our lock, and may be
+    /// about to write down what it was answered: a file sends no event, and is looked at for half a second.
+    async fn renewed_elsewhere(&self, spent: &Token) -> Result<Option<Token>> {
+        for _ in 0..10 {
+            let now = self.cached().await?.filter(|now| now.access_token != spent.access_token);
+            if let Some(renewed) = now.filter(|now| now.expires_at > context::clock()) {
+                return Ok(Some(renewed));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(None)
     }
 
     fn sign_in_needed(&self, why: &str) -> Error {
@@ -499,6 +512,8 @@ impl<'a, P: Portal> Climb<'a, P> {
         }
         .map_err(|why| self.sign_in_needed(why))?;
         self.signed_in.set(true);
+        // A disk that is full is named before anybody approves anything.
+        drop(aws_cache::room_for_token(self.context, self.session)?);
         lock.note_sign_in();
         let outcome = sign_in(self.context, self.portal, self.session, how, &self.ladder.purpose).await;
         self.deadline.set(Instant::now() + self.ladder.limits.silent);

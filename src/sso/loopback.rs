@@ -6,17 +6,21 @@
 use crate::core::credentials::Secret;
 use crate::error::{Error, Result};
 use percent_encoding::percent_decode_str;
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 const PATH: &str = "/oauth/callback";
 /// A browser sends its request at once; who does not is not a browser.
 const READ_LIMIT: Duration = Duration::from_secs(20);
 const MAX_REQUEST: usize = 16 * 1024;
+/// At once. A browser says at once what it wants, so that of more than these the oldest is none.
+const MAX_CONNECTIONS: usize = 64;
 
 /// A bound listener; dropping it closes the port.
 pub(super) struct Loopback {
@@ -49,11 +53,18 @@ impl Loopback {
     pub(super) async fn callback(&self, state: &Secret) -> Callback {
         let state = Arc::new(state.clone());
         let (sender, mut receiver) = mpsc::channel(1);
+        let mut serving = VecDeque::new();
         loop {
             tokio::select! {
                 Some(callback) = receiver.recv() => return callback,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(tokio::spawn(serve(stream, Arc::clone(&state), sender.clone()))),
+                    Ok((stream, _)) => {
+                        serving.retain(|served: &AbortHandle| !served.is_finished());
+                        if serving.len() == MAX_CONNECTIONS && let Some(oldest) = serving.pop_front() {
+                            oldest.abort();
+                        }
+                        serving.push_back(tokio::spawn(serve(stream, Arc::clone(&state), sender.clone())).abort_handle());
+                    }
                     // Out of descriptors, perhaps: let those in use finish first.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },

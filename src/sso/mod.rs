@@ -1,12 +1,13 @@
 //! The network: renewing and signing in. The only code that knows tokio or the AWS SDKs.
 //!
 //! [`portal`] says what the services do, [`aws`] has the SDKs do it over [`http`], [`flow`] climbs the ladder of design
-//! section 7, [`sign_in`] and [`browser`] deal with the person.
+//! section 7, [`interrupts`] say what may stop it, [`sign_in`] and [`browser`] deal with the person.
 
 mod aws;
 mod browser;
 mod flow;
 mod http;
+mod interrupts;
 mod loopback;
 mod portal;
 mod sign_in;

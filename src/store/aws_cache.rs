@@ -2,7 +2,7 @@
 //!
 //! Names and fields are the CLI's, unknown fields are kept, and a torn or foreign file reads as a miss.
 
-use super::files;
+use super::files::{self, Replacement};
 use super::settings::Flow;
 use crate::context::{Context, join};
 use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
@@ -10,12 +10,14 @@ use crate::core::hex::hex;
 use crate::core::profile::{SsoProfile, SsoSession, ascii};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha1::{Digest, Sha1};
 use std::borrow::Cow;
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use zeroize::{Zeroize as _, Zeroizing};
 
 type Object = Map<String, Value>;
 
@@ -32,8 +34,8 @@ pub(crate) fn token_path(context: &Context, session: &SsoSession) -> Result<Path
 /// The cached token, if there is one of this session. A file of the same name for another start URL or region is
 /// another session's.
 pub(crate) fn read_token(context: &Context, session: &SsoSession) -> Result<Option<Token>> {
-    let object = read_object(&token_path(context, session)?);
-    Ok(object.filter(|object| belongs(object, session)).as_ref().and_then(token))
+    let object = read_document(&token_path(context, session)?);
+    Ok(object.filter(|object| belongs(object, session)).and_then(|object| token(&object)))
 }
 
 fn belongs(object: &Object, session: &SsoSession) -> bool {
@@ -61,7 +63,28 @@ fn token(object: &Object) -> Option<Token> {
 /// Writes a token, keeping the unknown fields of the file that is there.
 pub(crate) fn write_token(context: &Context, session: &SsoSession, token: &Token) -> Result<()> {
     let path = token_path(context, session)?;
-    let mut object = read_object(&path).filter(|object| belongs(object, session)).unwrap_or_default();
+    files::replace(&path, &token_document(&path, session, token))
+}
+
+/// Room on the disk for a token that is about to be paid for.
+pub(crate) fn room_for_token(context: &Context, session: &SsoSession) -> Result<Replacement> {
+    /// Bytes; recorded ones have 3,000.
+    const ROOM: usize = 16 * 1024;
+    Replacement::with_room(&token_path(context, session)?, ROOM)
+}
+
+/// [`write_token`] where there is room for it.
+pub(crate) fn write_token_there(
+    room: Replacement,
+    context: &Context,
+    session: &SsoSession,
+    token: &Token,
+) -> Result<()> {
+    room.write(&token_document(&token_path(context, session)?, session, token))
+}
+
+fn token_document(path: &Path, session: &SsoSession, token: &Token) -> Zeroizing<Vec<u8>> {
+    let mut object = read_document(path).filter(|object| belongs(object, session)).unwrap_or_default();
     let mut set = |key: &str, value: &str| object.insert(key.to_owned(), value.into());
     set("startUrl", &session.start_url);
     set("region", &session.region);
@@ -77,10 +100,10 @@ pub(crate) fn write_token(context: &Context, session: &SsoSession, token: &Token
             set("refreshToken", refresh_token.expose());
         }
         None => {
-            object.remove("refreshToken");
+            object.remove("refreshToken").as_mut().map(wipe);
         }
     }
-    files::replace(&path, &python_json(&Value::Object(object)))
+    python_json(&*object)
 }
 
 pub(crate) fn remove_token(context: &Context, session: &SsoSession) -> Result<()> {
@@ -113,7 +136,7 @@ pub(crate) fn read_registration(
     flow: Flow,
     now: Timestamp,
 ) -> Result<Option<Registration>> {
-    let Some(object) = read_object(&registration_path(context, session)?) else { return Ok(None) };
+    let Some(object) = read_document(&registration_path(context, session)?) else { return Ok(None) };
     let has_code_grant = object
         .get("grantTypes")
         .and_then(Value::as_array)
@@ -134,7 +157,7 @@ pub(crate) fn write_registration(
     flow: Flow,
     registration: &Registration,
 ) -> Result<()> {
-    let mut object = Object::new();
+    let mut object = Document::default();
     object.insert("clientId".into(), registration.client_id.as_str().into());
     object.insert("clientSecret".into(), registration.client_secret.expose().into());
     object.insert("expiresAt".into(), registration.expires_at.to_string().into());
@@ -144,7 +167,7 @@ pub(crate) fn write_registration(
     if flow == Flow::Pkce {
         object.insert("grantTypes".into(), json!(["authorization_code", "refresh_token"]));
     }
-    files::replace(&registration_path(context, session)?, &python_json(&Value::Object(object)))
+    files::replace(&registration_path(context, session)?, &python_json(&*object))
 }
 
 /// Forgets a registration that the service no longer knows.
@@ -176,7 +199,7 @@ pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> 
         #[serde(borrow)]
         expiration: Cow<'a, str>,
     }
-    let Ok(bytes) = fs::read(role_path(context, profile)?) else { return Ok(None) };
+    let Ok(bytes) = fs::read(role_path(context, profile)?).map(Zeroizing::new) else { return Ok(None) };
     let Ok(File { credentials }) = serde_json::from_slice(&bytes) else { return Ok(None) };
     Ok(Timestamp::parse(&credentials.expiration).map(|expires_at| RoleCredentials {
         access_key_id: credentials.access_key_id.into_owned(),
@@ -193,7 +216,7 @@ pub(crate) fn write_role_credentials(
     credentials: &RoleCredentials,
 ) -> Result<()> {
     let path = role_path(context, profile)?;
-    let mut object = read_object(&path).unwrap_or_default();
+    let mut object = read_document(&path).unwrap_or_default();
     object.insert("ProviderType".into(), "sso".into());
     let inner = object.entry("Credentials").or_insert_with(|| Value::Object(Object::new()));
     if !inner.is_object() {
@@ -207,17 +230,50 @@ pub(crate) fn write_role_credentials(
         set("Expiration", &credentials.expires_at.to_string());
         set("AccountId", &profile.account_id);
     }
-    files::replace(&path, &python_json(&Value::Object(object)))
+    files::replace(&path, &python_json(&*object))
 }
 
 pub(crate) fn remove_role_credentials(context: &Context, profile: &SsoProfile) -> Result<()> {
     files::remove(&role_path(context, profile)?)
 }
 
+/// A cache file's JSON object, overwritten in memory when dropped.
+#[derive(Default)]
+struct Document(Object);
+
+impl Deref for Document {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        &self.0
+    }
+}
+
+impl DerefMut for Document {
+    fn deref_mut(&mut self) -> &mut Object {
+        &mut self.0
+    }
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(object) => object.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// A file's JSON object; anything else is a miss.
-fn read_object(path: &Path) -> Option<Object> {
-    match serde_json::from_slice(&fs::read(path).ok()?) {
-        Ok(Value::Object(object)) => Some(object),
+fn read_document(path: &Path) -> Option<Document> {
+    match serde_json::from_slice(&Zeroizing::new(fs::read(path).ok()?)) {
+        Ok(Value::Object(object)) => Some(Document(object)),
         _ => None,
     }
 }
@@ -227,7 +283,7 @@ fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
 }
 
 /// JSON with `", "` and `": "` and with `\uXXXX` for all that is not ASCII, as Python's `json.dumps` writes it.
-fn python_json(value: &Value) -> Vec<u8> {
+fn python_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     struct Spaced;
     impl serde_json::ser::Formatter for Spaced {
         fn begin_array_value<W: ?Sized + std::io::Write>(
@@ -247,8 +303,8 @@ fn python_json(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
     // Writing to memory does not fail.
-    let _ = serde::Serialize::serialize(value, &mut serializer);
-    ascii(String::from_utf8(bytes).unwrap_or_default()).into_bytes()
+    let _ = value.serialize(&mut serializer);
+    Zeroizing::new(ascii(String::from_utf8(bytes).unwrap_or_default()).into_bytes())
 }
 
 #[cfg(test)]
@@ -288,7 +344,7 @@ mod tests {
     fn json_is_written_as_python_writes_it() {
         let value = json!({"a": null, "é\u{1f600}": ["x", 1, {"b": true}], "c": {}});
         let expected = r#"{"a": null, "\u00e9\ud83d\ude00": ["x", 1, {"b": true}], "c": {}}"#;
-        assert_eq!(String::from_utf8(python_json(&value)).unwrap(), expected);
+        assert_eq!(std::str::from_utf8(&python_json(&value)).unwrap(), expected);
     }
 
     #[test]

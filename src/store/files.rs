@@ -3,10 +3,12 @@
 use crate::core::hex::hex;
 use crate::error::{Error, Result};
 use rustix::io::Errno;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
+use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A file's text; a file that is not there is an empty one.
 pub(crate) fn read_or_empty(path: &Path) -> Result<Vec<u8>> {
@@ -30,7 +32,16 @@ pub(crate) fn create_private_directory(path: &Path) -> Result<()> {
 /// Replaces a file at once and for good: a temporary file beside it, created readable by nobody else (0600), written,
 /// fsynced and renamed. A process killed on the way leaves the old file whole.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_with_mode(path, bytes, 0o600)
+    replace_with_mode(path, bytes, 0o600)?;
+    sweep(path, is_abandoned);
+    Ok(())
+}
+
+/// Whether a temporary file is older than any write takes: its writer was killed.
+fn is_abandoned(entry: &DirEntry) -> bool {
+    const ABANDONED: Duration = Duration::from_mins(10);
+    let modified = entry.metadata().and_then(|found| found.modified()).ok();
+    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
 }
 
 /// [`replace`] for a file that is not a secret and keeps company with the user's own.
@@ -44,32 +55,84 @@ pub(crate) fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write_and_rename(path: &Path, bytes: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> Result<()> {
-    let failed = |source| Error::File { verb: "write", path: path.to_owned(), source };
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    if !directory.exists() {
-        create_private_directory(directory)?;
+    Replacement::begin(path, mode)?.finish(bytes, sync)
+}
+
+fn not_written(path: &Path, source: io::Error) -> Error {
+    Error::File { verb: "write", path: path.to_owned(), source }
+}
+
+/// A file's next content on its way: a temporary file beside it, which goes with this unless it has taken the file's place.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    /// Bytes that the temporary file holds already.
+    room: usize,
+    in_place: bool,
+}
+
+impl Replacement {
+    /// For a secret, with room on the disk for `room` bytes: to be had before something is spent for what comes there.
+    pub(crate) fn with_room(path: &Path, room: usize) -> Result<Self> {
+        let mut begun = Self::begin(path, 0o600)?;
+        begun.room = room;
+        let reserved = begun.file.write_all(&vec![b' '; room]).and_then(|()| begun.file.sync_all());
+        reserved.and_then(|()| begun.file.rewind()).map_err(|source| not_written(path, source))?;
+        Ok(begun)
     }
-    let temporary = temporary_name(path);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            sync(&file)
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        let _ = fs::remove_file(&temporary);
-        failed(source)
-    })
+
+    fn begin(path: &Path, mode: u32) -> Result<Self> {
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        if !directory.exists() {
+            create_private_directory(directory)?;
+        }
+        let temporary = temporary_name(path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
+        let file = file.map_err(|source| not_written(path, source))?;
+        Ok(Self { path: path.to_owned(), temporary, file, room: 0, in_place: false })
+    }
+
+    /// [`replace`], where there is room.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
+        let path = self.path.clone();
+        self.finish(bytes, File::sync_all)?;
+        sweep(&path, is_abandoned);
+        Ok(())
+    }
+
+    fn finish(mut self, bytes: &[u8], sync: fn(&File) -> io::Result<()>) -> Result<()> {
+        let written = self.file.write_all(bytes).and_then(|()| {
+            if self.room > bytes.len() {
+                self.file.set_len(bytes.len() as u64)?;
+            }
+            sync(&self.file)?;
+            fs::rename(&self.temporary, &self.path)
+        });
+        self.in_place = written.is_ok();
+        written.map_err(|source| not_written(&self.path, source))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.in_place {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn temporary_prefix(path: &Path) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name
 }
 
 fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}", random_hex()));
+    let mut name = temporary_prefix(path);
+    name.push(random_hex());
     path.with_file_name(name)
 }
 
@@ -86,20 +149,23 @@ pub(crate) fn random_hex() -> String {
 /// Removes a file, and what a writer that was killed may have left of a replacement. One that is not there is removed
 /// already.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(path.file_name().unwrap_or_default());
-    prefix.push(".");
-    let beside = path.parent().map(fs::read_dir);
-    for entry in beside.into_iter().flatten().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    sweep(path, |_| true);
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(Error::File { verb: "remove", path: path.to_owned(), source })
         }
         _ => Ok(()),
+    }
+}
+
+/// Removes those temporary files of `path` that are `stale`.
+fn sweep(path: &Path, stale: impl Fn(&DirEntry) -> bool) {
+    let prefix = temporary_prefix(path);
+    let beside = path.parent().map(fs::read_dir);
+    for entry in beside.into_iter().flatten().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) && stale(&entry) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -119,6 +185,25 @@ mod tests {
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(path.parent().unwrap().metadata().unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn room_that_is_not_used_is_given_back_and_what_a_killed_writer_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.json");
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        drop(Replacement::with_room(&path, 64).unwrap());
+        assert_eq!(names(), 0);
+        let abandoned = Replacement::with_room(&path, 64).unwrap();
+        abandoned.file.set_modified(std::time::SystemTime::now() - Duration::from_mins(11)).unwrap();
+        std::mem::forget(abandoned);
+        let at_work = Replacement::with_room(&path, 64).unwrap();
+        Replacement::with_room(&path, 64).unwrap().write(b"short").unwrap();
+        assert_eq!(names(), 2, "the new file, and the one at work");
+        assert_eq!(fs::read(&path).unwrap(), b"short");
+        at_work.write(&[b'x'; 100]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), [b'x'; 100]);
+        assert_eq!(names(), 1);
     }
 
     #[test]
