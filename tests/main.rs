@@ -20,6 +20,7 @@ mod completions;
 mod exec;
 mod hook;
 mod hook_contract;
+mod kill_anywhere;
 mod layering;
 mod races;
 mod sign_in;

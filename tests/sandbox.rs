@@ -293,6 +293,16 @@ pub(crate) fn available(program: &str) -> bool {
     found
 }
 
+/// Whether strace may trace; containers may forbid it.
+pub(crate) fn may_trace() -> bool {
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output().unwrap().status.success();
+    if !traced {
+        assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "strace may not trace here");
+        skipped("strace may not trace here");
+    }
+    traced
+}
+
 /// What was said and asked, with words for what differs from run to run.
 impl Sandbox {
     /// [`Sandbox::steady`], and the queries of URLs, user codes, process, request and error numbers replaced too.

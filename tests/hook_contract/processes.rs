@@ -1,10 +1,9 @@
 //! No process is started where nothing changed, and one where something did; and none of them opens a socket.
 
 use super::{Session, Shell, Start, available, in_each_shell, plant, world};
-use crate::sandbox::{Sandbox, skipped};
+use crate::sandbox::{Sandbox, may_trace};
 use crate::terminal::LIMIT;
 use std::fs::File;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 in_each_shell! {
@@ -20,16 +19,6 @@ in_each_shell! {
 /// A shell whose processes are counted, where they can be.
 fn open(shell: Shell, world: &Sandbox) -> Option<Session<'_>> {
     (available("strace") && may_trace()).then(|| Start::traced(shell, world).open())
-}
-
-/// Containers may forbid it.
-fn may_trace() -> bool {
-    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output().unwrap().status.success();
-    if !traced {
-        assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "strace may not trace here");
-        skipped("strace may not trace here");
-    }
-    traced
 }
 
 fn expect_none(session: &mut Session<'_>, place: &str) {
