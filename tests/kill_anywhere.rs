@@ -251,7 +251,7 @@ fn try_everywhere(verb: Verb) {
             });
         }
     });
-    println!("{verb:?}: {} calls", points.len());
+    eprintln!("{verb:?}: {} calls", points.len());
 }
 
 #[test]

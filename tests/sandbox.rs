@@ -276,7 +276,7 @@ fn kind_of(word: &str) -> &str {
     match word {
         "<1m" => "[LEFT]",
         _ if word.len() >= 20 && word[4..].starts_with('-') && word[10..].starts_with('T') => "[TIME]",
-        _ if matches!(word.len(), 16 | 32) && word.bytes().all(hex) => "[ID]",
+        _ if matches!(word.len(), 16 | 32 | 64) && word.bytes().all(hex) => "[ID]",
         _ if word.len() == 10 && digits(word) => "[EPOCH]",
         _ if word.strip_suffix('m').is_some_and(left) => "[LEFT]",
         _ => word,

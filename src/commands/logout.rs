@@ -32,8 +32,8 @@ pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
             Ok(()) => {}
         }
     }
-    generation::advance(context)?;
-    failed.map_or(Ok(()), Err)
+    let told = generation::advance(context);
+    failed.map_or(told, Err)
 }
 
 /// What is here is removed even if AWS cannot be told; the error then says so.

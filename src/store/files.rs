@@ -76,6 +76,9 @@ pub(crate) struct Replacement {
 impl Replacement {
     /// For a secret, with room on the disk for `room` bytes: to be had before something is spent for what comes there.
     pub(crate) fn with_room(path: &Path, room: usize) -> Result<Self> {
+        if path.is_dir() {
+            return Err(not_written(path, Errno::ISDIR.into()));
+        }
         let mut begun = Self::begin(path, 0o600)?;
         begun.room = room;
         let reserved = begun.file.write_all(&vec![b' '; room]).and_then(|()| begun.file.sync_all());
