@@ -1,16 +1,19 @@
 //! Many processes at once: one of them acts, all of them have what came of it.
 
 use crate::identity_center::{BrowserBehaviour, Consent, Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, eventually, from_now};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, eventually, from_now};
 use crate::sign_in::{get, location, sandbox};
-use crate::terminal::{LIMIT, Terminal};
+use crate::terminal::{LIMIT, Terminal, run};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-const MANY: usize = 30;
+const MANY: usize = 50;
 
 /// `awsdir export PROFILE` at a terminal of its own, its stdout caught.
 fn start_export(sandbox: &Sandbox, profile: &str) -> Terminal {
@@ -25,7 +28,7 @@ fn exported(terminal: Terminal) -> String {
     String::from_utf8(ran.stdout).unwrap()
 }
 
-/// 30 exports at once, of these profiles in turn; the different outputs.
+/// 50 exports at once, of these profiles in turn; the different outputs.
 fn export_by_many(sandbox: &Sandbox, profiles: &[&str]) -> BTreeSet<String> {
     let terminals: Vec<_> = profiles.iter().cycle().take(MANY).map(|profile| start_export(sandbox, profile)).collect();
     terminals.into_iter().map(exported).collect()
@@ -53,7 +56,7 @@ fn expect_waiting(waiter: &mut Terminal, what: &str, holder: &Terminal) {
 }
 
 #[test]
-fn thirty_processes_that_meet_a_stale_session_open_one_browser() {
+fn fifty_processes_that_meet_a_stale_session_open_one_browser() {
     let sandbox = sandbox();
     sandbox.sign_in(|token| {
         token["expiresAt"] = from_now(-60).into();
@@ -69,7 +72,7 @@ fn thirty_processes_that_meet_a_stale_session_open_one_browser() {
 }
 
 #[test]
-fn thirty_processes_with_a_refresh_token_renew_once_and_open_none() {
+fn fifty_processes_with_a_refresh_token_renew_once_and_open_none() {
     let sandbox = sandbox();
     sandbox.sign_in(|token| token["expiresAt"] = from_now(-60).into());
     sandbox.idc.inject(Operation::CreateToken, Fault::Delay(Duration::from_secs(1)), 1);
@@ -79,7 +82,150 @@ fn thirty_processes_with_a_refresh_token_renew_once_and_open_none() {
 }
 
 #[test]
-fn thirty_processes_refused_by_the_portal_renew_once() {
+fn fifty_processes_with_a_stale_role_fetch_it_once() {
+    let sandbox = sandbox();
+    sandbox.get_role(|role| role["Credentials"]["Expiration"] = from_now(-60).into());
+    sandbox.idc.inject(Operation::GetRoleCredentials, Fault::Delay(Duration::from_secs(1)), 1);
+    assert_eq!(export_by_many(&sandbox, &["read-only"]).len(), 1);
+    assert_eq!(sandbox.asked(), "GetRoleCredentials");
+}
+
+/// 50 exports at once, nobody at a terminal.
+fn start_many(sandbox: &Sandbox, profiles: &[&str]) -> Vec<Child> {
+    let start = |profile: &&str| {
+        let mut export = sandbox.awsdir(["export", profile]);
+        export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    profiles.iter().cycle().take(MANY).map(start).collect()
+}
+
+fn codes(children: Vec<Child>) -> BTreeSet<i32> {
+    let code = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        output.status.code().unwrap_or_else(|| panic!("{output:?}"))
+    };
+    children.into_iter().map(code).collect()
+}
+
+#[test]
+fn a_logout_among_fifty_processes_leaves_nothing_behind() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|token| token["expiresAt"] = from_now(-60).into());
+    sandbox.idc.inject(Operation::CreateToken, Fault::Delay(Duration::from_secs(1)), 1);
+    let children = start_many(&sandbox, &["read-only", "prod-admin", "no-region"]);
+    assert!(sandbox.idc.wait_for(Operation::CreateToken, 1, LIMIT));
+    let logout = sandbox.awsdir(["logout", "--session", "corp"]).output().unwrap();
+    assert!(logout.status.success(), "{logout:?}");
+    // Served before the logout, or told to sign in.
+    assert!(codes(children).is_subset(&BTreeSet::from([0, 4])));
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1, "{}", sandbox.asked());
+    assert!(!sandbox.path(TOKEN_FILE).exists());
+    assert_eq!(sandbox.names(".aws/cli/cache"), [""; 0]);
+}
+
+/// Does something over and over, until this is dropped.
+struct Meanwhile(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Meanwhile {
+    fn keep(mut doing: impl FnMut() + Send + 'static) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&done);
+        let thread = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                doing();
+            }
+        });
+        Self(done, Some(thread))
+    }
+}
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().unwrap().join().unwrap();
+    }
+}
+
+/// As the AWS CLI does: the file is emptied, and filled again.
+fn write_in_place(path: &Path, content: &str) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for half in content.as_bytes().chunks(content.len() / 2 + 1) {
+        std::io::Write::write_all(&mut file, half).unwrap();
+    }
+    drop(file);
+    // A program that writes a file does not only that.
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+#[test]
+fn another_tool_that_writes_the_files_in_place_takes_nobodys_session() {
+    let sandbox = sandbox();
+    sandbox.get_role(|role| role["Credentials"]["Expiration"] = from_now(-60).into());
+    let files = [TOKEN_FILE, ROLE_FILE].map(|file| (sandbox.path(file), sandbox.read(file)));
+    let token = files[0].clone();
+    let meanwhile = Meanwhile::keep(move || files.iter().for_each(|(path, content)| write_in_place(path, content)));
+    assert_eq!(codes(start_many(&sandbox, &["read-only", "prod-admin", "no-region"])), BTreeSet::from([0]));
+    drop(meanwhile);
+    assert_eq!(sandbox.read(TOKEN_FILE), token.1);
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 0, "{}", sandbox.asked());
+}
+
+#[test]
+fn a_refresh_token_that_another_tool_has_just_spent_costs_no_sign_in() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|_| {});
+    // What the other tool is answered, and writes down a moment after we are told that we are late.
+    let renewed = sandbox.read(TOKEN_FILE);
+    sandbox.edit_token(|token| {
+        token["accessToken"] = "stale".into();
+        token["expiresAt"] = from_now(-60).into();
+    });
+    let late = Fault::Status {
+        code: 400,
+        headers: vec![("Content-Type".into(), "application/json".into())],
+        body: r#"{"error":"invalid_grant","error_description":"Invalid refresh token provided"}"#.into(),
+    };
+    sandbox.idc.inject(Operation::CreateToken, late, 1);
+    let children = start_many(&sandbox, &["read-only", "prod-admin"]);
+    assert!(sandbox.idc.wait_for(Operation::CreateToken, 1, LIMIT));
+    std::thread::sleep(Duration::from_millis(100));
+    write_in_place(&sandbox.path(TOKEN_FILE), &renewed);
+    assert_eq!(codes(children), BTreeSet::from([0]));
+    assert_eq!(sandbox.read(TOKEN_FILE), renewed);
+    assert_eq!(sandbox.idc.count(Operation::CreateToken), 1, "{}", sandbox.asked());
+}
+
+#[test]
+fn a_config_that_is_edited_meanwhile_is_read_whole_or_named() {
+    let sandbox = sandbox();
+    sandbox.get_role(|_| {});
+    let (config, beside) = (sandbox.path(".aws/config"), sandbox.path(".aws/config.new"));
+    let before = sandbox.read(".aws/config");
+    let after = format!("# edited\n{}", before.replace("Admin", "ReadOnly"));
+    let versions = [before, after.clone()];
+    // As careful editors do.
+    let (replaced, texts) = (config.clone(), versions.clone());
+    let meanwhile = Meanwhile::keep(move || {
+        for text in &texts {
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(&beside, &replaced).unwrap();
+        }
+    });
+    assert_eq!(codes(start_many(&sandbox, &["read-only", "prod-admin"])), BTreeSet::from([0]));
+    drop(meanwhile);
+    // As others do: whoever looks at the wrong moment sees half of it.
+    let meanwhile = Meanwhile::keep(move || versions.iter().for_each(|text| write_in_place(&config, text)));
+    assert!(codes(start_many(&sandbox, &["read-only", "prod-admin"])).is_subset(&BTreeSet::from([0, 3])));
+    drop(meanwhile);
+    // What was half is not remembered.
+    let output = sandbox.awsdir(["status", "prod-admin", "--json"]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sandbox.read(".aws/config"), after);
+    assert_eq!(status["permission_set"], "ReadOnly", "{status}");
+}
+
+#[test]
+fn fifty_processes_refused_by_the_portal_renew_once() {
     let sandbox = sandbox();
     sandbox.sign_in(|_| {});
     sandbox.idc.revoke_access_tokens();
@@ -117,6 +263,36 @@ fn a_stopped_holder_is_named_and_everybody_goes_on_with_it() {
     exported(same_session);
     assert_eq!(sandbox.idc.browser_opens().len(), 1);
     assert_eq!(sandbox.idc.count(Operation::CreateToken), 1);
+}
+
+#[test]
+fn a_stopped_holder_is_given_up_by_the_deadline() {
+    let sandbox = sandbox();
+    sandbox.sign_in(|_| {});
+    let work = sandbox.allowed_project("work", "read-only");
+    sandbox.idc.inject(Operation::GetRoleCredentials, Fault::Hang, 1);
+    let mut holder = sandbox.awsdir(["export", "read-only"]).stderr(Stdio::null()).spawn().unwrap();
+    assert!(sandbox.idc.wait_for(Operation::GetRoleCredentials, 1, LIMIT));
+    send(Signal::STOP, &holder);
+    let mut command = sandbox.awsdir(["export", "read-only"]);
+    let began = Instant::now();
+    let export = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut prompt = sandbox.awsdir(["refresh"]);
+    let prompt = run(prompt.current_dir(&work).env("PWD", &work));
+    assert_eq!(prompt.status.code(), Some(5), "{}", prompt.text());
+    assert!(began.elapsed() < Duration::from_secs(15), "a prompt waits for 5 s: {:?}", began.elapsed());
+    let export = export.wait_with_output().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(45), "a command waits for 30 s: {:?}", began.elapsed());
+    assert_eq!(export.status.code(), Some(5));
+    let said = sandbox.scrubbed(&String::from_utf8_lossy(&export.stderr));
+    insta::assert_snapshot!(said, @"
+    awsdir: waiting for the role of `read-only`, held by process [PID] since [TIME]
+    awsdir: gave up waiting for the role of `read-only`, held by process [PID] since [TIME]
+    ");
+    assert_eq!(sandbox.asked(), "GetRoleCredentials unanswered");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(sandbox.awsdir(["export", "read-only"]).stdout(Stdio::null()).status().unwrap().success());
 }
 
 /// Opens a page as the person would.
@@ -167,7 +343,7 @@ fn a_renewal_in_the_background_waits_for_nobody() {
     drop(holder);
 }
 
-/// 30 hooks at once in a directory, with what they printed.
+/// 50 hooks at once in a directory, with what they printed.
 fn hooks(sandbox: &Sandbox, directory: &Path) -> Vec<Output> {
     let start = |_| {
         let mut hook = sandbox.awsdir(["hook", "bash"]);
@@ -190,7 +366,7 @@ fn scripts(outputs: &[Output]) -> BTreeSet<String> {
 }
 
 #[test]
-fn thirty_hooks_say_the_same_and_ask_nobody() {
+fn fifty_hooks_say_the_same_and_ask_nobody() {
     let sandbox = sandbox();
     let work = sandbox.allowed_project("work", "read-only");
     sandbox.get_role(|_| {});
@@ -221,7 +397,7 @@ fn a_hook_with_expiring_role_credentials_uses_them_and_waits_for_nothing() {
 }
 
 #[test]
-fn thirty_hooks_with_expiring_role_credentials_renew_them_once() {
+fn fifty_hooks_with_expiring_role_credentials_renew_them_once() {
     let (sandbox, work) = expiring();
     for output in hooks(&sandbox, &work) {
         let script = String::from_utf8_lossy(&output.stdout);
@@ -248,7 +424,7 @@ fn processes_in(directory: &Path) -> usize {
 }
 
 #[test]
-fn thirty_directories_allowed_at_once_are_all_allowed() {
+fn fifty_directories_allowed_at_once_are_all_allowed() {
     let sandbox = sandbox();
     let projects: Vec<_> = (0..MANY).map(|n| sandbox.project(&format!("project-{n}"), "static")).collect();
     let start = |project| sandbox.awsdir(["allow"]).current_dir(project).stderr(Stdio::null()).spawn().unwrap();
