@@ -74,6 +74,7 @@ __awsdir_look() {
     # Not under nocasematch, which [[ ]] heeds.
     # shellcheck disable=SC2050
     [[ a != A && $__awsdir_wake -gt ${EPOCHSECONDS:-$__awsdir_now} &&
+      $__awsdir_since -le ${EPOCHSECONDS:-$__awsdir_now} &&
       $__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content = "$__awsdir_known" &&
       ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file ]]
   else
@@ -89,6 +90,8 @@ __awsdir_settle() {
   [[ -z $__awsdir_file || -n $__awsdir_generation ]] || return 0
   __awsdir_wake=${__awsdir_deadline:-9999999999}
   [[ -z $1 || $1 -ge $__awsdir_wake ]] || __awsdir_wake=$1
+  __awsdir_clock
+  __awsdir_since=$__awsdir_now # a clock that is set back makes nothing last longer
   __awsdir_known=$__awsdir_file:$__awsdir_generation:$__awsdir_who:$__awsdir_content
 }
 

@@ -84,7 +84,8 @@ __awsdir_unchanged() {
   [[ $__awsdir_seen_file:$__awsdir_seen_generation:$__awsdir_who:$__awsdir_seen_content == $__awsdir_known &&
     ( -z $__awsdir_seen_file ||
     ! $__awsdir_watch_config -nt $__awsdir_generation_file && ! $__awsdir_watch_token -nt $__awsdir_generation_file &&
-    ( -z $__awsdir_wake || ${EPOCHSECONDS:-${(%)__awsdir_clock}} -lt $__awsdir_wake ) ) ]]
+    ( -z $__awsdir_wake || ${EPOCHSECONDS:-${(%)__awsdir_clock}} -lt $__awsdir_wake &&
+    ${EPOCHSECONDS:-${(%)__awsdir_clock}} -ge $__awsdir_since ) ) ]]
 }
 
 # Notes what the next prompts will see where nothing has changed by then. $1 is when the segment will read otherwise.
@@ -94,6 +95,7 @@ __awsdir_settle() {
   [[ -z $__awsdir_file || -n $__awsdir_generation ]] || return 0
   __awsdir_wake=${1:-$__awsdir_deadline}
   if [[ -n $__awsdir_deadline && $__awsdir_deadline -lt $__awsdir_wake ]]; then __awsdir_wake=$__awsdir_deadline; fi
+  __awsdir_since=${EPOCHSECONDS:-${(%)__awsdir_clock}} # a clock that is set back makes nothing last longer
   __awsdir_known=$__awsdir_file:$__awsdir_generation:$__awsdir_who:$__awsdir_content
 }
 

@@ -1,10 +1,11 @@
 //! What time does, and what happens elsewhere, is seen at the next prompt.
 
-use super::{APP, Session, Shell, in_each_shell, plant, world};
+use super::{APP, Session, Shell, Start, in_each_shell, plant, world};
 use crate::identity_center::{Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, eventually};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, available, eventually};
 use crate::terminal::{LIMIT, run};
 use std::ffi::OsStr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 in_each_shell! {
@@ -15,6 +16,8 @@ in_each_shell! {
     a_sign_in_elsewhere_is_seen,
     a_token_from_another_tool_is_seen,
     a_logout_elsewhere_is_seen,
+    after_a_night_it_is_renewed_or_gone,
+    a_clock_that_is_set_back_does_no_harm,
 }
 
 /// Between two prompts of a person who waits: a prompt is the event at which a hook looks, and the clock is what changes.
@@ -157,4 +160,75 @@ fn a_logout_elsewhere_is_seen(shell: Shell) {
     session.run(":");
     eventually("the removal", || !world.path(ROLE_FILE).exists());
     assert_eq!(key_id(&mut session), "");
+}
+
+/// A shell whose clock is wrong by what [`set_clock`] says; `None` where there is no C compiler to make it so.
+fn with_own_clock(shell: Shell, world: &Sandbox) -> Option<Session<'_>> {
+    if !available("cc") {
+        return None;
+    }
+    set_clock(world, 0);
+    let (library, file) = (world.path("clock.so"), world.path("clock"));
+    let define = format!("-DCLOCK_FILE=\"{}\"", file.display());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hook_contract/clock.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", &define, "-o"]).arg(&library).arg(source);
+    let compiled = compile.output().unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
+    Some(Start::new(shell, world).env("LD_PRELOAD", library).open())
+}
+
+/// As if the clock had been set, or the machine had slept: by so many seconds from the right time.
+fn set_clock(world: &Sandbox, wrong_by: i64) {
+    std::fs::write(world.path("clock"), wrong_by.to_string()).unwrap();
+}
+
+const NIGHT: i64 = 9 * 3600;
+
+fn after_a_night_it_is_renewed_or_gone(shell: Shell) {
+    let world = world();
+    world.allowed_project("app", "profile = read-only\nlogin = never\n");
+    let Some(mut session) = with_own_clock(shell, &world) else { return };
+    session.quietly(["cd app"]);
+    assert_eq!(session.aws(), APP);
+    assert!(session.segment.starts_with("read-only 1h"), "{}", session.segment);
+    set_clock(&world, NIGHT);
+    assert_eq!(session.run(":"), "awsdir: sign-in to `corp` needed; run: awsdir login read-only");
+    assert_eq!(session.aws(), "AWS_PROFILE=read-only\nAWS_REGION=eu-west-1\nAWS_DEFAULT_REGION=eu-west-1\nAWSDIR");
+    assert_eq!(session.segment, "read-only expired");
+    // The next one, with a session that outlives it.
+    let day = Duration::from_hours(24);
+    world.idc.settings(|settings| (settings.role_lifetime, settings.session_lifetime) = (day, day));
+    world.sign_in(|_| {});
+    touch_later(&world, TOKEN_FILE);
+    session.quietly([":"]);
+    assert_eq!(world.idc.count(Operation::CreateToken), 1, "{}", world.asked());
+    let before = key_id(&mut session);
+    assert!(world.idc.caller_of(&before).is_some(), "{before}");
+    set_clock(&world, 3 * NIGHT);
+    world.idc.settings(|settings| settings.role_lifetime = 3 * day);
+    session.quietly([":"]);
+    assert_ne!(key_id(&mut session), before);
+    assert_eq!(world.idc.count(Operation::CreateToken), 2, "{}", world.asked());
+    assert_eq!(world.idc.browser_opens().len(), 1, "the first sign-in");
+}
+
+fn a_clock_that_is_set_back_does_no_harm(shell: Shell) {
+    let world = world();
+    let Some(mut session) = with_own_clock(shell, &world) else { return };
+    set_clock(&world, NIGHT);
+    plant(&world, NIGHT + 3600 + 59);
+    session.quietly(["cd app"]);
+    assert_eq!(session.aws(), APP);
+    assert!(session.segment.starts_with("read-only 1h"), "{}", session.segment);
+    set_clock(&world, 0);
+    session.quietly([":", ":", "cd sub", ":"]);
+    assert_eq!(session.aws(), APP);
+    assert!(session.segment.starts_with("read-only 10h"), "{}", session.segment);
+    // What is decided by then is decided anew.
+    plant(&world, 3600 + 59);
+    session.quietly(["cd ../../prod"]);
+    assert!(session.segment.starts_with("prod-admin"), "{}", session.segment);
+    session.quietly(["cd /"]);
+    assert_eq!(session.aws(), "");
 }
