@@ -21,6 +21,7 @@ mod exec;
 mod homes;
 mod hook;
 mod hook_contract;
+mod interruptions;
 mod kill_anywhere;
 mod layering;
 mod races;

@@ -296,7 +296,7 @@ fn a_stopped_holder_is_given_up_by_the_deadline() {
 }
 
 /// Opens a page as the person would.
-fn visit(url: &str) {
+pub(crate) fn visit(url: &str) {
     get(&location(&get(url)));
 }
 

@@ -45,19 +45,24 @@ impl Ran {
 impl Terminal {
     /// Starts a program with all three streams on the terminal.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        Self::start(command, true)
+        Self::start(command, true, 200)
+    }
+
+    /// [`Terminal::spawn`] where there is not much room.
+    pub(crate) fn spawn_narrow(command: &mut Command, columns: u16) -> Self {
+        Self::start(command, true, columns)
     }
 
     /// Starts a program with stdin and stderr on the terminal, and stdout left as the command has it.
     pub(crate) fn spawn_with_own_stdout(command: &mut Command) -> Self {
-        Self::start(command, false)
+        Self::start(command, false, 200)
     }
 
-    fn start(command: &mut Command, stdout_too: bool) -> Self {
+    fn start(command: &mut Command, stdout_too: bool, columns: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
-        tcsetwinsize(&master, Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        set_size(&master, columns);
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         command.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap());
@@ -137,6 +142,18 @@ impl Terminal {
         }
     }
 
+    pub(crate) fn resize(&self, columns: u16) {
+        set_size(&self.keyboard, columns);
+    }
+
+    /// Closes the terminal, as when its window is closed, and waits for the program's end.
+    pub(crate) fn hang_up(mut self) -> ExitStatus {
+        // The reader has the terminal open as well, and waits: what the kernel sends then is sent by us.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process_group(pid, rustix::process::Signal::HUP).unwrap();
+        self.child.wait().unwrap()
+    }
+
     /// Waits for the program's end.
     pub(crate) fn wait(mut self) -> Ran {
         let stdout = self.child.stdout.take().map(|mut pipe| {
@@ -174,6 +191,10 @@ pub(crate) fn run(command: &mut Command) -> Ran {
 pub(crate) fn run_with_piped_stdout(command: &mut Command) -> Ran {
     command.stdout(Stdio::piped());
     Terminal::spawn_with_own_stdout(command).wait()
+}
+
+fn set_size(master: &impl std::os::fd::AsFd, columns: u16) {
+    tcsetwinsize(master, Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
 }
 
 /// Gives the program the terminal, and Ctrl-C its meaning: whoever started the tests in the background ignores it.

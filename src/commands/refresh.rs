@@ -11,6 +11,7 @@ use crate::core::profile::{Profile, SsoProfile};
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use crate::store::profiles::Profiles;
+use nix::sys::signal::{SigSet, Signal};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
@@ -19,6 +20,9 @@ pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
         // A session of its own: closing the terminal does not end a renewal half-way. Fails only for the leader of a
         // process group, which the child of a hook is not.
         let _ = rustix::process::setsid();
+    } else {
+        // A hook is no job: stopped, it would hold its locks, and fish would wait for it without end.
+        let _ = SigSet::from(Signal::SIGTSTP).thread_block();
     }
     match renew(context, arguments.detached) {
         Ok(()) => ExitCode::SUCCESS,

@@ -56,9 +56,8 @@ impl Interrupts {
                 });
                 tokio::select! {
                     biased;
-                    Some(done) = finished => return done,
+                    finished = finished => if let Some(done) = finished { return done },
                     _ = ctrl_c.recv() => {}
-                    else => {}
                 }
             }
             Err(Error::Interrupted)

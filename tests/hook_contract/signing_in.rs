@@ -2,11 +2,14 @@
 
 use super::{Fish, Session, Shell, Start, in_each_shell};
 use crate::identity_center::{BrowserBehaviour, Consent};
+use crate::races::visit;
 use crate::sandbox::{Sandbox, eventually};
+use crate::terminal::LIMIT;
 
 in_each_shell! {
     a_stale_session_is_signed_in_to_once,
     ctrl_c_ends_it_and_it_is_not_offered_again_until_login,
+    ctrl_z_is_not_for_hooks,
     where_the_dotfile_says_ask_it_asks,
     where_the_dotfile_says_never_it_says_what_to_run,
     of_two_shells_one_signs_in,
@@ -71,6 +74,22 @@ fn ctrl_c_ends_it_and_it_is_not_offered_again_until_login(shell: Shell) {
     session.quietly([":"]);
     assert!(session.aws().contains("AWS_ACCESS_KEY_ID="));
     assert_eq!(world.idc.browser_opens().len(), 2);
+}
+
+fn ctrl_z_is_not_for_hooks(shell: Shell) {
+    let world = world();
+    world.idc.settings(|settings| settings.browser = BrowserBehaviour::Nothing);
+    let mut session = Session::open(shell, &world);
+    session.begin("cd app");
+    session.terminal.wait_for("/authorize?");
+    assert!(world.idc.wait_for_browser(1, LIMIT));
+    session.terminal.send("\x1a");
+    session.terminal.wait_for("^Z");
+    visit(&world.idc.browser_opens()[0]);
+    session.until_prompt();
+    session.quietly([":"]);
+    assert!(session.aws().contains("AWS_ACCESS_KEY_ID="), "{}", session.aws());
+    assert_eq!(world.idc.browser_opens().len(), 1);
 }
 
 fn where_the_dotfile_says_ask_it_asks(shell: Shell) {
