@@ -1,12 +1,15 @@
 //! Any bytes: in paths, in values that stood there before, in profile names. They arrive intact and nothing runs.
 
 use super::{APP, Bash, Fish, Session, Shell, Start, Zsh, in_each_shell, world};
+use crate::sandbox::skipped;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 in_each_shell! {
     paths_of_any_bytes_arrive_in_the_mark,
+    in_any_locale_too,
     values_of_any_bytes_come_back,
     a_profile_name_runs_nothing,
     the_segment_in_each_state,
@@ -26,8 +29,34 @@ const NAMES: [&[u8]; 8] = [
 ];
 
 fn paths_of_any_bytes_arrive_in_the_mark(shell: Shell) {
+    walk_through_odd_places(shell, &[]);
+}
+
+fn in_any_locale_too(shell: Shell) {
+    let locales = tempfile::tempdir().unwrap();
+    let latin = locales.path().join("latin");
+    let made = Command::new("localedef").args(["-i", "en_US", "-f", "ISO-8859-1"]).arg(&latin).output();
+    let path = locales.path().to_str().unwrap();
+    for locale in [
+        [("LANG", ""), ("LC_ALL", "")],
+        [("LANG", "C.UTF-8"), ("LC_ALL", "C")],
+        [("LOCPATH", path), ("LC_ALL", "latin")],
+    ] {
+        if locale[1].1 == "latin" && !latin.join("LC_CTYPE").exists() {
+            assert!(std::env::var_os("AWSDIR_REQUIRE_SHELLS").is_none(), "localedef: {made:?}");
+            skipped("localedef cannot make a locale here");
+        } else {
+            walk_through_odd_places(shell, &locale);
+        }
+    }
+}
+
+fn walk_through_odd_places(shell: Shell, variables: &[(&str, &str)]) {
     let mut world = world();
     world.set("AWSDIR_TRUST", world.home());
+    for (name, value) in variables {
+        world.set(name, value);
+    }
     let mut session = Session::open(shell, &world);
     for (at, name) in NAMES.into_iter().enumerate() {
         let directory = world.project(&format!("odd{at}"), "static\n");
