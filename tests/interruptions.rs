@@ -3,7 +3,7 @@
 
 use crate::identity_center::{BrowserBehaviour, Fault, Operation};
 use crate::races::visit;
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, eventually, from_now, skipped};
 use crate::sign_in::sandbox;
 use crate::terminal::{LIMIT, Terminal};
 use rustix::process::{Pid, Signal, kill_process};
@@ -181,4 +181,41 @@ fn a_narrow_terminal_is_room_enough() {
         }
     }
     assert!(shown("login --session corp --force").contains(&sandbox.idc.browser_opens()[1]));
+}
+
+/// A shell that allows core files of any size runs a command, which is then ended by Ctrl-\; whether the kernel wrote a core.
+fn leaves_a_core(command: &mut std::process::Command, is_at_work: impl FnOnce(&Terminal)) -> bool {
+    let terminal = Terminal::spawn(command);
+    is_at_work(&terminal);
+    send(Signal::QUIT, &terminal);
+    let ran = terminal.wait();
+    assert_eq!(ran.status.signal(), Some(Signal::QUIT.as_raw()), "{}", ran.text());
+    ran.status.core_dumped()
+}
+
+#[test]
+fn a_crash_writes_no_core_file() {
+    let sandbox = sandbox();
+    sandbox.idc.settings(|settings| settings.browser = BrowserBehaviour::Nothing);
+    let unlimited = |line: &str| {
+        let mut shell = sandbox.command("sh");
+        shell.args(["-c", &format!("ulimit -c unlimited && exec {line}")]);
+        shell
+    };
+    if !leaves_a_core(&mut unlimited("cat"), |terminal| eventually("cat", || program(terminal) == "cat")) {
+        skipped("core files are not written here");
+        return;
+    }
+    let login = unlimited(concat!(env!("CARGO_BIN_EXE_awsdir"), " login --session corp"));
+    assert!(!leaves_a_core(&mut { login }, |_| assert!(sandbox.idc.wait_for_browser(1, LIMIT))));
+    // What `with-aws` becomes is not bound by it.
+    sandbox.plant_role_credentials(&from_now(3600));
+    let cat = unlimited(concat!(env!("CARGO_BIN_EXE_with-aws"), " read-only -- cat"));
+    assert!(leaves_a_core(&mut { cat }, |terminal| eventually("cat", || program(terminal) == "cat")));
+}
+
+/// The name of the program that a process runs.
+fn program(terminal: &Terminal) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", terminal.child.id()));
+    name.unwrap_or_default().trim_end().to_owned()
 }

@@ -24,6 +24,7 @@ mod hook_contract;
 mod interruptions;
 mod kill_anywhere;
 mod layering;
+mod loopback;
 mod races;
 mod sign_in;
 mod status;

@@ -350,6 +350,23 @@ impl Sandbox {
         self.idc.requests().iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 
+    /// Everything secret that was issued here or sent, each by what it is.
+    pub(crate) fn secrets(&self) -> BTreeSet<(&'static str, String)> {
+        let mut secrets = BTreeSet::new();
+        for issued in self.idc.issued_credentials() {
+            secrets.insert(("secret access key", issued.secret_access_key));
+            secrets.insert(("session token", issued.session_token));
+        }
+        for request in self.idc.requests() {
+            for field in ["clientSecret", "code", "codeVerifier", "deviceCode", "refreshToken"] {
+                secrets.insert((field, request.field(field).to_owned()));
+            }
+            secrets.insert(("access token", request.header("x-amz-sso_bearer_token").to_owned()));
+        }
+        secrets.retain(|(_, secret)| !secret.is_empty());
+        secrets
+    }
+
     /// The names in a folder of the HOME, sorted; none if there is no such folder.
     pub(crate) fn names(&self, folder: impl AsRef<Path>) -> Vec<String> {
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten().flatten();

@@ -60,7 +60,7 @@ fn authorize_url(screen: &str) -> String {
 }
 
 /// One parameter of a URL, still percent-encoded.
-fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
+pub(crate) fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
     let (_, query) = url.split_once('?').unwrap();
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| *key == name).unwrap().1

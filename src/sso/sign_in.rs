@@ -245,6 +245,7 @@ impl<P: Portal> Attempt<'_, P> {
         match stop {
             Stop::Error(error) => error,
             Stop::Failed(Failure::AccessDenied, _) => self.refused("denied in the browser"),
+            Stop::Failed(Failure::InvalidGrant, _) => self.refused("not completed, AWS does not accept its code"),
             Stop::Failed(Failure::ExpiredToken, _) => self.refused("not confirmed before its code ran out"),
             Stop::Failed(failure, operation) => failure.into_error(operation),
         }

@@ -8,6 +8,7 @@ mod lint;
 mod manners;
 mod nested;
 mod processes;
+mod secrets;
 mod signing_in;
 mod surroundings;
 mod time;
@@ -217,20 +218,16 @@ impl<'a> Start<'a> {
 
     /// With the starts of all its processes, and the sockets they open, written to [`TRACE`].
     fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
+        let trace = "trace=fork,vfork,clone,clone3,execve,socket,connect";
+        Self::under_strace(shell, sandbox, &["-s", "256", "-e", trace])
+    }
+
+    /// With what these options of strace ask for, of it and all its processes, written to [`TRACE`].
+    fn under_strace(shell: Shell, sandbox: &'a Sandbox, options: &[&str]) -> Self {
         let untraced = Self::new(shell, sandbox);
         let mut command = sandbox.command("strace");
-        let options = [
-            "-f",
-            "-qq",
-            "-s",
-            "256",
-            "-e",
-            "trace=fork,vfork,clone,clone3,execve,socket,connect",
-            "-e",
-            "signal=none",
-            "-o",
-        ];
-        command.args(options).arg(sandbox.path(TRACE)).arg(shell.name());
+        command.args(["-f", "-qq", "-e", "signal=none"]).args(options);
+        command.arg("-o").arg(sandbox.path(TRACE)).arg(shell.name());
         command.envs(untraced.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Self { command, ..untraced }
     }
