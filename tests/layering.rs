@@ -111,6 +111,16 @@ fn imports_run_one_way() {
     );
 }
 
+/// Where `unsafe` stands, `docs/security.md` says why.
+#[test]
+fn unsafe_code_is_where_it_is_argued() {
+    let argued = fs::read_to_string(Path::new(ROOT).join("docs/security.md")).unwrap();
+    let with_unsafe: Vec<_> =
+        sources("src").into_iter().filter(|(_, source)| source.contains("unsafe ")).map(|(path, _)| path).collect();
+    assert_eq!(with_unsafe, ["src/arena.rs", "src/name_service.rs"]);
+    assert!(with_unsafe.iter().all(|path| argued.contains(&format!("`{path}`"))));
+}
+
 #[test]
 fn the_binaries_only_call_the_library() {
     for (path, source) in sources("src").iter().filter(|(path, _)| matches!(part(path), "main" | "bin")) {
