@@ -66,7 +66,9 @@ __awsdir_look() {
   done
   if [[ -f $__awsdir_seen_file/.awsprofile ]]; then
     __awsdir_seen_file+=/.awsprofile
-    [[ ! -r $__awsdir_seen_file ]] || IFS= read -r -d '' -n 4096 __awsdir_seen_content <"$__awsdir_seen_file"
+    # A link may lead to what the kernel makes up, which has no size: it need not end, or cannot be read.
+    [[ ! -r $__awsdir_seen_file || ! -s $__awsdir_seen_file ]] ||
+      IFS= read -r -d '' -n 4096 __awsdir_seen_content <"$__awsdir_seen_file"
     [[ ! -r $__awsdir_generation_file ]] || IFS= read -r __awsdir_seen_generation <"$__awsdir_generation_file"
     __awsdir_who=$AWS_PROFILE:$AWS_SSO_PROFILE:$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY:${#AWS_SESSION_TOKEN} \
       __awsdir_who+=:$AWS_SECURITY_TOKEN:$AWS_DEFAULT_PROFILE

@@ -148,7 +148,8 @@ function __awsdir_look
     for place in $__awsdir_places[2..]
         if test -f $place
             set __awsdir_seen_file $place
-            test -r $place; and read -gz -n 4096 __awsdir_seen_content <$place
+            # A link may lead to what the kernel makes up, which has no size: it need not end, or cannot be read.
+            test -r $place -a -s $place; and read -gz -n 4096 __awsdir_seen_content <$place
             break
         end
     end
@@ -168,7 +169,8 @@ function __awsdir_settle
     set -q __awsdir_has_times; or return 0
     if test -n "$__awsdir_file"
         test -n "$__awsdir_generation"; or return 0
-        set -g __awsdir_signs ! -f $__awsdir_file -o ! -r $__awsdir_file -o ! -r $__awsdir_generation_file
+        set -g __awsdir_signs ! -f $__awsdir_file -o ! -r $__awsdir_file -o ! -s $__awsdir_file \
+            -o ! -r $__awsdir_generation_file
         for place in $__awsdir_places[2..]
             test $place != $__awsdir_file; or break
             set -a __awsdir_signs -o -f $place

@@ -60,11 +60,14 @@ __awsdir_look() {
     return
   fi
   __awsdir_seen_file=${__awsdir_seen_file%/}/.awsprofile
+  # A link may lead to what the kernel makes up, which has no size: it need not end, or cannot be read.
   if [[ -n $__awsdir_sysread ]]; then
-    [[ ! -r $__awsdir_seen_file ]] || sysread -s 4096 __awsdir_seen_content <$__awsdir_seen_file
+    [[ ! -r $__awsdir_seen_file || ! -s $__awsdir_seen_file ]] ||
+      sysread -s 4096 __awsdir_seen_content <$__awsdir_seen_file
     [[ ! -r $__awsdir_generation_file ]] || sysread -s 128 __awsdir_seen_generation <$__awsdir_generation_file
   else
-    [[ ! -r $__awsdir_seen_file ]] || IFS= read -r -k 4096 -u 0 __awsdir_seen_content <$__awsdir_seen_file
+    [[ ! -r $__awsdir_seen_file || ! -s $__awsdir_seen_file ]] ||
+      IFS= read -r -k 4096 -u 0 __awsdir_seen_content <$__awsdir_seen_file
     [[ ! -r $__awsdir_generation_file ]] || IFS= read -r -k 128 -u 0 __awsdir_seen_generation <$__awsdir_generation_file
   fi
   __awsdir_identify

@@ -189,11 +189,12 @@ pub(crate) fn eprint_styled(parts: &[(&str, &str)]) {
     let _ = writeln!(std::io::stderr().lock(), "{}", styled.collect::<String>());
 }
 
-/// A text for a terminal: control characters, which it would obey, are shown as `\u{1b}`.
+/// A text for a line on a terminal: control characters, which it would obey, are shown as `\u{1b}`. Newlines too: a
+/// directory's name must not speak for us.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if c.is_control() {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);

@@ -9,6 +9,10 @@ mod commands;
 mod context;
 mod core;
 mod error;
+#[cfg(fuzzing)]
+pub mod hostile;
+#[cfg(all(test, not(fuzzing)))]
+mod hostile;
 mod name_service;
 mod shell;
 mod sso;

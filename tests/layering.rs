@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What each part may use. `context` and `error` are the crate's own words and may be used wherever there is I/O.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("lib", &["arena", "cli", "commands", "context", "core", "error", "name_service", "shell", "sso", "store"]),
+    // For tests and fuzzing alone; nobody uses it.
+    ("hostile", &["cli", "context", "core", "error", "shell", "sso", "store"]),
     ("arena", &[]),
     ("cli", &["shell"]),
     ("context", &["core", "error", "name_service"]),
@@ -122,6 +124,17 @@ fn unsafe_code_is_where_it_is_argued() {
 }
 
 #[test]
+fn what_must_hold_for_hostile_bytes_is_not_shipped() {
+    let lib = fs::read_to_string(Path::new(ROOT).join("src/lib.rs")).unwrap();
+    let lines: Vec<&str> = lib.lines().collect();
+    let modules = lines.windows(2).filter(|lines| lines[1].ends_with("mod hostile;"));
+    assert_eq!(
+        modules.map(|lines| lines[0]).collect::<Vec<_>>(),
+        ["#[cfg(fuzzing)]", "#[cfg(all(test, not(fuzzing)))]"]
+    );
+}
+
+#[test]
 fn the_binaries_only_call_the_library() {
     for (path, source) in sources("src").iter().filter(|(path, _)| matches!(part(path), "main" | "bin")) {
         assert!(source.trim().lines().count() <= 3 && source.contains("awsdir::"), "{path}:\n{source}");
@@ -130,7 +143,7 @@ fn the_binaries_only_call_the_library() {
 
 #[test]
 fn only_sso_knows_the_network() {
-    for (path, source) in sources("src").iter().filter(|(path, _)| part(path) != "sso") {
+    for (path, source) in sources("src").iter().filter(|(path, _)| !["sso", "hostile"].contains(&part(path))) {
         let source = without_tests(source);
         for name in ["tokio", "aws_sdk_", "aws_smithy_", "std::net", "async "] {
             assert!(!source.contains(name), "{path} mentions {name}");

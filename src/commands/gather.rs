@@ -33,12 +33,22 @@ impl Directory {
         found.check_owner(context.uid)?;
         let dotfile = found.parse()?;
         let settings = Settings::load(context)?;
-        if !trust::is_allowed(context, &found, &settings.trust)? {
+        let allowed = trust::is_allowed(context, &found, &settings.trust)?;
+        let profile = profiles::profile(context, &dotfile.profile);
+        let is_named = match &profile {
+            Ok(_) | Err(Error::Profile { .. }) => true,
+            Err(Error::UnknownProfile { .. }) => false,
+            // Nobody can tell: the config is out of order.
+            Err(_) => allowed,
+        };
+        if !is_named && found.is_link() {
+            return Err(found.leads_astray());
+        }
+        if !allowed {
             let selects = selection(context, &dotfile);
             return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
         }
-        let profile = profiles::profile(context, &dotfile.profile)?;
-        Ok(Self { path, dotfile, profile, settings })
+        Ok(Self { path, dotfile, profile: profile?, settings })
     }
 
     /// The directory's role, if a dotfile is in force and may act.

@@ -43,9 +43,10 @@ fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
         return Ok(fresh.join("\n") + "\n");
     }
     let found = dotfiles::read(path)?;
-    if let Err(error) = dotfile::parse(&found.content) {
-        return Err(Error::WouldOverwrite { path: path.to_owned(), error });
-    }
+    found.parse().map_err(|error| match error {
+        Error::Dotfile { path, error } => Error::WouldOverwrite { path, error },
+        other => other,
+    })?;
     let old = String::from_utf8_lossy(&found.content);
     let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
     let statement = lines.iter().position(|line| dotfile::is_statement(line)).unwrap_or_default();

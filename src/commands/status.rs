@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Status) -> Result<ExitCode> {
                 let _ = print(format!("{document:#}\n"));
             }
         })?;
-    print(&if arguments.json { format!("{:#}\n", report.json()) } else { printable(&report.text()) })?;
+    print(&if arguments.json { format!("{:#}\n", report.json()) } else { report.text() })?;
     Ok(report.exit_code())
 }
 
@@ -193,6 +193,6 @@ impl Report {
         rows.push(("this shell", if self.loaded { "has it".to_owned() } else { "does not have it".to_owned() }));
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
-        rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {value}\n"))
+        rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {}\n", printable(value)))
     }
 }

@@ -9,6 +9,11 @@ pub(crate) const FILE_NAME: &str = ".awsprofile";
 /// Bytes that a dotfile may have at most; the shells read no more than that.
 pub(crate) const MAX_BYTES: usize = 4096;
 
+/// Characters that a profile's name may have at most: it stands in prompts.
+const MAX_NAME: usize = 255;
+/// Characters that a region's name may have at most: it becomes part of a host's name.
+const MAX_REGION: usize = 63;
+
 /// What a directory asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dotfile {
@@ -127,7 +132,7 @@ fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Do
     for (number, line) in statements {
         last = number;
         let Some((key, value)) = line.split_once('=') else {
-            return error(number, column_of(line), format!("`{}` has no `=`", line.trim()));
+            return error(number, column_of(line), format!("`{}` has no `=`", shown(line.trim())));
         };
         let value_at = key.len() + 1;
         let column = |at: usize| line[..at].chars().count() + 1;
@@ -148,7 +153,10 @@ fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Do
                 return error(
                     number,
                     column_of(line),
-                    format!("unknown key `{other}`; the keys are `profile`, `region`, `credentials` and `login`"),
+                    format!(
+                        "unknown key `{}`; the keys are `profile`, `region`, `credentials` and `login`",
+                        shown(other)
+                    ),
                 );
             }
         };
@@ -179,6 +187,9 @@ fn name(number: usize, line: &str, from: usize) -> Result<String, DotfileError> 
         return error(number, start, "the profile's name is empty");
     }
     match value.chars().position(|c| !is_name_character(c)) {
+        None if value.len() > MAX_NAME => {
+            error(number, start, format!("the profile's name is longer than {MAX_NAME} characters"))
+        }
         None => Ok(value.to_owned()),
         Some(at) => error(
             number,
@@ -193,14 +204,24 @@ fn name(number: usize, line: &str, from: usize) -> Result<String, DotfileError> 
 
 fn region_name(number: usize, column: usize, word: &str) -> Result<String, DotfileError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if word.is_empty() || !word.chars().all(fits) {
-        return error(number, column, format!("`{word}` is not the name of a region"));
+    if word.is_empty() || word.len() > MAX_REGION || !word.chars().all(fits) {
+        return error(number, column, format!("`{}` is not the name of a region", shown(word)));
     }
     Ok(word.to_owned())
 }
 
+/// The beginning of what a line says, for a message.
+fn shown(text: &str) -> String {
+    const LIMIT: usize = 60;
+    let mut shown: String = text.chars().take(LIMIT).map(|c| if c == '\t' { ' ' } else { c }).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 fn not_one_of<T>(number: usize, column: usize, key: &str, word: &str, words: &str) -> Result<T, DotfileError> {
-    error(number, column, format!("`{key}` is {words}, not `{word}`"))
+    error(number, column, format!("`{key}` is {words}, not `{}`", shown(word)))
 }
 
 /// The column of the first character that is not blank.
@@ -275,7 +296,21 @@ mod tests {
             assert!(shown.starts_with(expected), "{}: {shown}", bytes.escape_ascii());
         }
         assert_eq!(parse(&[b'a'; MAX_BYTES + 1]).unwrap_err().problem, "it is larger than 4096 bytes");
-        assert!(parse(&[b'a'; MAX_BYTES]).is_ok());
+        assert!(parse(&[&b"a\n"[..], &[b'#'; MAX_BYTES - 2]].concat()).is_ok());
+    }
+
+    #[test]
+    fn names_and_what_messages_quote_are_bounded() {
+        let region = |length| parse(format!("profile = a\nregion = {}", "r".repeat(length)).as_bytes());
+        assert!(parse(&[b'a'; MAX_NAME]).is_ok() && region(MAX_REGION).is_ok());
+        assert_eq!(
+            parse(&[b'a'; MAX_NAME + 1]).unwrap_err().problem,
+            "the profile's name is longer than 255 characters"
+        );
+        assert_eq!(
+            region(MAX_REGION + 1).unwrap_err().problem,
+            format!("`{}…` is not the name of a region", "r".repeat(60))
+        );
     }
 
     proptest! {

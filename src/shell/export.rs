@@ -72,10 +72,12 @@ fn line(text: &mut Vec<u8>, name: &str, value: &str, format: Format) {
             text.extend_from_slice(value.as_bytes());
             text.push(b'"');
         }
+        // These two cannot hold every value. No role credentials have what is left out, and it could begin a statement.
         (Format::WindowsCmd, false) => {
-            text.extend_from_slice(value.as_bytes());
+            text.extend(value.replace(|c: char| c.is_control() || c == '"', "").into_bytes());
             text.push(b'"');
         }
+        (Format::EnvNoExport, false) => text.extend(value.replace(char::is_control, "").into_bytes()),
         _ => text.extend_from_slice(value.as_bytes()),
     }
 }
@@ -122,6 +124,10 @@ mod tests {
 
     #[test]
     fn anything_else_is_quoted() {
+        for format in [Format::EnvNoExport, Format::WindowsCmd, Format::Powershell, Format::Env, Format::Fish] {
+            assert_eq!(exported("a\"\r\nb=c\n", format).lines().count(), 4, "{format:?}");
+        }
+        assert!(exported("a\"\n& calc", Format::WindowsCmd).contains("set \"AWS_SECRET_ACCESS_KEY=a& calc\"\n"));
         let second = |format| exported("a'b $(c)", format).lines().nth(1).unwrap().to_owned();
         assert_eq!(second(Format::Env), r"export AWS_SECRET_ACCESS_KEY='a'\''b $(c)'");
         assert_eq!(second(Format::Fish), r"set -gx AWS_SECRET_ACCESS_KEY 'a\'b $(c)'");

@@ -49,13 +49,15 @@ pub(super) fn fish(text: &mut Vec<u8>, value: &[u8]) {
     text.push(b'\'');
 }
 
-/// For PowerShell: single quotes, doubled within; the typographic ones are single quotes to it as well.
+/// For PowerShell: single quotes, doubled within. What is not printable ASCII is added by its number: PowerShell takes
+/// typographic quotes for quotes, evaluates a program's output line by line, and reads it in a code page.
 pub(super) fn powershell(text: &mut Vec<u8>, value: &str) {
     text.push(b'\'');
-    for c in value.chars() {
-        let times = if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) { 2 } else { 1 };
-        for _ in 0..times {
-            text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    for unit in value.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(b'\'') => text.extend_from_slice(b"''"),
+            Ok(byte @ b' '..=b'~') => text.push(byte),
+            _ => drop(write!(text, "'+[char]{unit}+'")),
         }
     }
     text.push(b'\'');
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(fish(b"it's $(x) \\"), r"'it\'s $(x) \\'");
         assert_eq!(fish(b"\xc3\xa9\n1"), r"''\Xc3''\Xa9''\X0a'1'");
         assert_eq!(powershell(b"a'b$c"), "'a''b$c'");
-        assert_eq!(powershell("a’b".as_bytes()), "'a’’b'");
+        assert_eq!(powershell("a’\n😀".as_bytes()), "'a'+[char]8217+''+[char]10+''+[char]55357+''+[char]56832+''");
     }
 
     #[test]

@@ -35,15 +35,20 @@ pub(crate) struct Aws {
 impl Aws {
     /// Clients for `session`, at AWS's endpoints for its region unless `endpoints` says otherwise.
     pub(crate) fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
-        Ok(Self {
+        Ok(Self::over(http::client(context)?, session, endpoints))
+    }
+
+    /// The same over any HTTP client.
+    pub(crate) fn over(http: SharedHttpClient, session: &SsoSession, endpoints: &Endpoints) -> Self {
+        Self {
             region: session.region.clone(),
             endpoints: endpoints.clone(),
-            http: http::client(context)?,
+            http,
             oidc: OnceCell::new(),
             oidc_endpoint: OnceCell::new(),
             sso: OnceCell::new(),
             sso_endpoint: endpoints.sso.clone().unwrap_or_else(|| format!("the portal in {}", session.region)),
-        })
+        }
     }
 
     fn oidc(&self) -> &aws_sdk_ssooidc::Client {

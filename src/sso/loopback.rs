@@ -5,6 +5,7 @@
 
 use crate::core::credentials::Secret;
 use crate::error::{Error, Result};
+use httparse::Status;
 use percent_encoding::percent_decode_str;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -29,7 +30,7 @@ pub(super) struct Loopback {
 }
 
 /// What came back.
-pub(super) enum Callback {
+pub(crate) enum Callback {
     Code(Secret),
     /// OAuth's `error`, with its description if there is one.
     Denied(String),
@@ -109,20 +110,13 @@ async fn serve(mut stream: TcpStream, state: Arc<Secret>, sender: mpsc::Sender<C
     }
 }
 
-/// The request target of a GET; `None` for anything else.
+/// The target of the request that comes; `None` if none does.
 async fn read_target(stream: &mut TcpStream) -> Option<String> {
     let mut buffer = Vec::new();
     loop {
-        let mut headers = [httparse::EMPTY_HEADER; 100];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(&buffer) {
-            Ok(httparse::Status::Complete(_)) => {
-                let target = request.path.filter(|_| request.method == Some("GET"));
-                // An empty target is on no path and is answered as such.
-                return Some(target.unwrap_or_default().to_owned());
-            }
-            Ok(httparse::Status::Partial) if buffer.len() < MAX_REQUEST => {}
-            _ => return None,
+        match target(&buffer)? {
+            Status::Complete(target) => return Some(target),
+            Status::Partial => {}
         }
         if stream.read_buf(&mut buffer).await.ok()? == 0 {
             return None;
@@ -130,7 +124,22 @@ async fn read_target(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-fn callback(target: &str, state: &Secret) -> Option<Callback> {
+/// The request target of a GET, once all of the request is there; `None` for what is no request. Another method's counts
+/// as empty: it is on no path and is answered as such.
+pub(crate) fn target(request: &[u8]) -> Option<Status<String>> {
+    let mut headers = [httparse::EMPTY_HEADER; 100];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(request).ok()? {
+        Status::Complete(_) => {
+            let target = parsed.path.filter(|_| parsed.method == Some("GET"));
+            Some(Status::Complete(target.unwrap_or_default().to_owned()))
+        }
+        Status::Partial => (request.len() < MAX_REQUEST).then_some(Status::Partial),
+    }
+}
+
+/// What a request for `target` brings; `None` if it is not the redirect that carries `state`.
+pub(crate) fn callback(target: &str, state: &Secret) -> Option<Callback> {
     let (path, query) = target.split_once('?')?;
     if path != PATH {
         return None;

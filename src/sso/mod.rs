@@ -3,13 +3,13 @@
 //! [`portal`] says what the services do, [`aws`] has the SDKs do it over [`http`], [`flow`] climbs the ladder of design
 //! section 7, [`interrupts`] say what may stop it, [`sign_in`] and [`browser`] deal with the person.
 
-mod aws;
+pub(crate) mod aws;
 mod browser;
 mod flow;
 mod http;
 mod interrupts;
-mod loopback;
-mod portal;
+pub(crate) mod loopback;
+pub(crate) mod portal;
 mod sign_in;
 
 pub(crate) use flow::{Ladder, Limits, logout, role_credentials, token};

@@ -153,11 +153,12 @@ impl<P: Portal> Attempt<'_, P> {
         let url = self.authorize_url(&registration, &redirect_uri, &state, &code_verifier);
         let opened = browser.is_some_and(|browser| browser.open(&url));
         // What a person must act upon is said even with --quiet.
-        eprint_line(&if opened {
-            format!("awsdir: approve it in your browser; if no page opens, open this one:\n  {url}")
+        eprint_line(if opened {
+            "awsdir: approve it in your browser; if no page opens, open this one:"
         } else {
-            format!("awsdir: open this page in a browser on this machine and approve it:\n  {url}")
+            "awsdir: open this page in a browser on this machine and approve it:"
         });
+        eprint_line(&format!("  {url}"));
         let code = match listener.callback(&state).await {
             Callback::Code(code) => code,
             Callback::Denied(why) if why.starts_with("access_denied") => {
@@ -216,9 +217,10 @@ impl<P: Portal> Attempt<'_, P> {
             browser.open(&started.verification_uri_complete);
         }
         eprint_line(&format!(
-            "awsdir: open {} on any device and confirm the code {}\n  or straight: {}",
-            started.verification_uri, started.user_code, started.verification_uri_complete
+            "awsdir: open {} on any device and confirm the code {}",
+            started.verification_uri, started.user_code
         ));
+        eprint_line(&format!("  or straight: {}", started.verification_uri_complete));
         let run_out = tokio::time::Instant::now() + started.expires_in;
         let mut interval = started.interval;
         loop {

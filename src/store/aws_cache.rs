@@ -34,12 +34,16 @@ pub(crate) fn token_path(context: &Context, session: &SsoSession) -> Result<Path
 /// The cached token, if there is one of this session. A file of the same name for another start URL or region is
 /// another session's.
 pub(crate) fn read_token(context: &Context, session: &SsoSession) -> Result<Option<Token>> {
-    let object = read_document(&token_path(context, session)?);
-    Ok(object.filter(|object| belongs(object, session)).and_then(|object| token(&object)))
+    Ok(read(&token_path(context, session)?).and_then(|bytes| token_in(&bytes, session)))
+}
+
+/// The token of `session` that a file holds.
+pub(crate) fn token_in(bytes: &[u8], session: &SsoSession) -> Option<Token> {
+    document(bytes).filter(|object| belongs(object, session)).and_then(|object| token(&object))
 }
 
 fn belongs(object: &Object, session: &SsoSession) -> bool {
-    let same = |key, ours: &str| text(object, key).is_none_or(|theirs| theirs == ours);
+    let same = |key, ours: &str| object.get(key).is_none_or(|theirs| theirs == ours);
     same("startUrl", &session.start_url) && same("region", &session.region)
 }
 
@@ -180,6 +184,11 @@ pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathB
 }
 
 pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {
+    Ok(read(&role_path(context, profile)?).and_then(|bytes| role_credentials_in(&bytes)))
+}
+
+/// The role credentials that a file holds. Empty ones are none: they would hide what else there is.
+pub(crate) fn role_credentials_in(bytes: &[u8]) -> Option<RoleCredentials> {
     /// Read without an object of all fields being made: this happens at every `cd`.
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -199,14 +208,15 @@ pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> 
         #[serde(borrow)]
         expiration: Cow<'a, str>,
     }
-    let Ok(bytes) = fs::read(role_path(context, profile)?).map(Zeroizing::new) else { return Ok(None) };
-    let Ok(File { credentials }) = serde_json::from_slice(&bytes) else { return Ok(None) };
-    Ok(Timestamp::parse(&credentials.expiration).map(|expires_at| RoleCredentials {
+    let File { credentials } = serde_json::from_slice(bytes).ok()?;
+    let expires_at = Timestamp::parse(&credentials.expiration)?;
+    let values = [&credentials.access_key_id, &credentials.secret_access_key, &credentials.session_token];
+    values.iter().all(|value| !value.is_empty()).then(|| RoleCredentials {
         access_key_id: credentials.access_key_id.into_owned(),
         secret_access_key: Secret::new(credentials.secret_access_key),
         session_token: Secret::new(credentials.session_token),
         expires_at,
-    }))
+    })
 }
 
 /// Writes role credentials, keeping the unknown fields of the file that is there.
@@ -272,7 +282,15 @@ fn wipe(value: &mut Value) {
 
 /// A file's JSON object; anything else is a miss.
 fn read_document(path: &Path) -> Option<Document> {
-    match serde_json::from_slice(&Zeroizing::new(fs::read(path).ok()?)) {
+    document(&read(path)?)
+}
+
+fn read(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    fs::read(path).ok().map(Zeroizing::new)
+}
+
+fn document(bytes: &[u8]) -> Option<Document> {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Some(Document(object)),
         _ => None,
     }

@@ -68,7 +68,21 @@ impl Found {
     }
 
     pub(crate) fn parse(&self) -> Result<Dotfile> {
-        dotfile::parse(&self.content).map_err(|error| Error::Dotfile { path: self.path.clone(), error })
+        dotfile::parse(&self.content).map_err(|error| match self.is_link() {
+            true => self.leads_astray(),
+            false => Error::Dotfile { path: self.path.clone(), error },
+        })
+    }
+
+    /// Whether the file is elsewhere. Then it may be a secret of the person's, and unless it is a dotfile that names one of
+    /// their profiles, no word of it is shown.
+    pub(crate) fn is_link(&self) -> bool {
+        self.path.is_symlink()
+    }
+
+    pub(crate) fn leads_astray(&self) -> Error {
+        let why = "it is a link, and to nothing that names a profile of yours";
+        Error::DotfileRefused { path: self.path.clone(), why, mend: None }
     }
 }
 

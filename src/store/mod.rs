@@ -6,7 +6,7 @@ pub(crate) mod dotfiles;
 pub(crate) mod files;
 pub(crate) mod generation;
 pub(crate) mod locks;
-mod profile_records;
+pub(crate) mod profile_records;
 pub(crate) mod profiles;
 pub(crate) mod setbacks;
 pub(crate) mod settings;

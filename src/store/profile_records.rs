@@ -71,8 +71,8 @@ pub(super) fn write(context: &Context, files: [&Path; 2], fingerprint: &Fingerpr
     }
 }
 
-/// The values in their order; `None` if one of them has lines of its own.
-fn to_lines(profile: &Profile) -> Option<String> {
+/// The record's values in their order; `None` if one of them has lines of its own.
+pub(crate) fn to_lines(profile: &Profile) -> Option<String> {
     let region = profile.region().unwrap_or_default();
     let scopes;
     let values = match profile {
@@ -97,7 +97,7 @@ fn to_lines(profile: &Profile) -> Option<String> {
     values.iter().all(|value| !value.contains('\n')).then(|| values.join("\n") + END)
 }
 
-fn from_lines(lines: &str) -> Option<Profile> {
+pub(crate) fn from_lines(lines: &str) -> Option<Profile> {
     let mut lines = lines.strip_suffix(END)?.split('\n');
     let kind = lines.next()?;
     let mut next = || lines.next().map(str::to_owned);

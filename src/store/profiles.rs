@@ -51,23 +51,32 @@ fn sso(profile: Profile) -> Result<SsoProfile> {
 
 impl Profiles {
     pub(crate) fn load(context: &Context) -> Result<Self> {
-        let (path, credentials_path) = (context.aws_config_file()?, context.aws_credentials_file()?);
-        let config = AwsConfig::parse(text(path)?, text(credentials_path)?).map_err(|error| Error::Config {
-            path: match error.file {
-                File::Config => path.to_owned(),
-                File::Credentials => credentials_path.to_owned(),
-            },
-            line: error.line,
-            problem: error.problem.to_string(),
-        })?;
-        Ok(Self { config, config_path: path.to_owned(), credentials_path: credentials_path.to_owned() })
+        let paths = [context.aws_config_file()?, context.aws_credentials_file()?];
+        Self::parse(paths, [text(paths[0])?, text(paths[1])?])
+    }
+
+    /// The profiles in the `texts` of the files at `paths`: config, credentials.
+    pub(crate) fn parse(paths: [&Path; 2], texts: [String; 2]) -> Result<Self> {
+        let [config_path, credentials_path] = paths.map(Path::to_owned);
+        let [config, credentials] = texts;
+        match AwsConfig::parse(config, credentials) {
+            Ok(config) => Ok(Self { config, config_path, credentials_path }),
+            Err(error) => Err(Error::Config {
+                path: match error.file {
+                    File::Config => config_path,
+                    File::Credentials => credentials_path,
+                },
+                line: error.line,
+                problem: error.problem.to_string(),
+            }),
+        }
     }
 
     pub(crate) fn profile(&self, name: &str) -> Result<Profile> {
         let section = self.config.profile(name).ok_or_else(|| Error::UnknownProfile {
             name: name.to_owned(),
             path: self.config_path.clone(),
-            near: owned(nearest(name, self.config.profile_names())),
+            near: owned(nearest(name, self.names())),
         })?;
         let keys = |key: &str| section.get(key).map(str::to_owned);
         let session = keys("sso_session").and_then(|name| self.config.sso_session(&name));
@@ -97,6 +106,11 @@ impl Profiles {
         Error::Profile { path, line, problem }
     }
 
+    /// The names of all profiles, each once, in the order of the files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.config.profile_names()
+    }
+
     pub(crate) fn sso_profile(&self, name: &str) -> Result<SsoProfile> {
         sso(self.profile(name)?)
     }
@@ -113,7 +127,7 @@ impl Profiles {
 
     /// Every usable profile that signs in through Identity Center.
     pub(crate) fn sso_profiles(&self) -> Vec<SsoProfile> {
-        self.config.profile_names().filter_map(|name| self.sso_profile(name).ok()).collect()
+        self.names().filter_map(|name| self.sso_profile(name).ok()).collect()
     }
 
     /// Every session that a profile or an `[sso-session]` section defines, each once.

@@ -39,6 +39,21 @@ impl Record {
     pub(crate) fn until(&self) -> Timestamp {
         Timestamp::from_epoch(self.until)
     }
+
+    /// A clock that was set back must not turn minutes into years.
+    pub(crate) fn is_in_force(&self, now: Timestamp) -> bool {
+        self.until() > now && self.until().since(now) <= REFUSED
+    }
+
+    /// The record of a setback at `now`, `earlier` being that of the one before.
+    pub(crate) fn after(earlier: Option<&Self>, kind: Setback, why: &str, now: Timestamp) -> Self {
+        let earlier = earlier.filter(|record| !record.refused).map_or(0, |record| record.failures);
+        let (refused, failures, wait) = match kind {
+            Setback::SignInRefused => (true, 0, REFUSED),
+            Setback::RenewalFailed => (false, earlier.saturating_add(1), (FIRST_RETRY << earlier.min(5)).min(REFUSED)),
+        };
+        Self { refused, until: now.plus(wait).epoch(), failures, why: why.to_owned() }
+    }
 }
 
 fn path(context: &Context, subject: &str) -> Result<PathBuf> {
@@ -48,10 +63,7 @@ fn path(context: &Context, subject: &str) -> Result<PathBuf> {
 
 /// The setback of `subject` in force at `now`.
 pub(crate) fn in_force(context: &Context, subject: &str, now: Timestamp) -> Option<Record> {
-    stored(context, subject).filter(|record| {
-        // A clock that was set back must not turn minutes into years.
-        record.until() > now && record.until().since(now) <= REFUSED
-    })
+    stored(context, subject).filter(|record| record.is_in_force(now))
 }
 
 fn stored(context: &Context, subject: &str) -> Option<Record> {
@@ -60,12 +72,7 @@ fn stored(context: &Context, subject: &str) -> Option<Record> {
 
 /// Remembers that `kind` happened at `now`. Failing to remember is no failure: the worst is one more try.
 pub(crate) fn record(context: &Context, subject: &str, kind: Setback, why: &str, now: Timestamp) {
-    let earlier = stored(context, subject).filter(|record| !record.refused).map_or(0, |record| record.failures);
-    let (refused, failures, wait) = match kind {
-        Setback::SignInRefused => (true, 0, REFUSED),
-        Setback::RenewalFailed => (false, earlier + 1, (FIRST_RETRY << earlier.min(5)).min(REFUSED)),
-    };
-    let record = Record { refused, until: now.plus(wait).epoch(), failures, why: why.to_owned() };
+    let record = Record::after(stored(context, subject).as_ref(), kind, why, now);
     if let (Ok(path), Ok(text)) = (path(context, subject), serde_json::to_vec(&record)) {
         let _ = files::replace(&path, &text);
     }

@@ -43,9 +43,15 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn load(context: &Context) -> Result<Self> {
         let path = context.settings_file()?;
-        let bytes = files::read_or_empty(&path)?;
-        let wrong = |line: usize, problem: String| Error::Config { path: path.clone(), line, problem };
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let mut settings = Self::parse(&files::read_or_empty(&path)?, &path, context)?;
+        settings.take_environment(context)?;
+        Ok(settings)
+    }
+
+    /// What the file at `path` sets.
+    pub(crate) fn parse(bytes: &[u8], path: &Path, context: &Context) -> Result<Self> {
+        let wrong = |line: usize, problem: String| Error::Config { path: path.to_owned(), line, problem };
+        let text = std::str::from_utf8(bytes).map_err(|error| {
             let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
             wrong(line, "a byte that is not UTF-8".to_owned())
         })?;
@@ -53,7 +59,6 @@ impl Settings {
         for section in aws_config::sections(text).map_err(|error| wrong(error.line, error.problem.to_string()))? {
             settings.take(&section, context).map_err(|(line, problem)| wrong(line, problem))?;
         }
-        settings.take_environment(context)?;
         Ok(settings)
     }
 
