@@ -361,7 +361,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 
 // --- the environment ----------------------------------------------------------------------------------------
 
-/// `AWSDIR`, and after NULs the identity that it stands beside: in force only for this user and these very values. `%` in
+/// `AWSDIR`, and after NULs the identity beside it: in force only for this user and these very values. `%` in
 /// it is the digest, which nobody guesses.
 fn mark(bytes: &[u8]) {
     const UID: u32 = 7;

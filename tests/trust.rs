@@ -494,3 +494,109 @@ fn allow_in_a_state_directory_that_cannot_be_written_says_so() {
     ");
     assert!(!acts(&sandbox, "app"));
 }
+
+// --- what is somebody else's to lay there ---------------------------------------------------------------------
+
+/// Under any of these names lies something that is the person's own and nobody else's to see.
+#[test]
+fn a_link_to_a_secret_shows_none_of_it() {
+    const SECRET: &str = "sEcReT0123456789";
+    let mut sandbox = Sandbox::new();
+    let contents = [
+        format!("{SECRET}\n"),
+        format!("{SECRET}abcdefghijklmnopqrstuvwxyz==\n"),
+        format!("[default]\naws_secret_access_key = {SECRET}\n"),
+        format!("DB_{SECRET} = x\n"),
+        format!("machine x login y password {SECRET}\n"),
+        format!("profile = {SECRET}\nregion = us-east-1\n"),
+        format!("profile = static\nregion = {SECRET}\n"),
+        format!("profile = static\nlogin = {SECRET}\n"),
+        format!("profile = static\n{SECRET}\n"),
+        format!("{{\"accessToken\": \"{SECRET}\"}}"),
+    ];
+    fs::create_dir(sandbox.path("app")).unwrap();
+    symlink(sandbox.path("secret"), sandbox.path("app/.awsprofile")).unwrap();
+    for trusted in [false, true] {
+        if trusted {
+            sandbox.set("AWSDIR_TRUST", sandbox.home());
+        }
+        for content in &contents {
+            sandbox.write("secret", content);
+            for line in ["hook bash", "status", "status --json", "prompt", "allow", "export", "refresh", "hook fish"] {
+                let mut command = sandbox.awsdir(line.split(' '));
+                let shown = sandbox.transcript(command.current_dir(sandbox.path("app")));
+                assert!(!shown.contains(SECRET), "{line}, {content:?}: {shown}");
+            }
+        }
+    }
+    insta::assert_snapshot!(hook(&sandbox, "app").1 + &run(&sandbox, "allow app"), @"
+    awsdir: `[HOME]/app/.awsprofile` is refused: it is a link, and to nothing that names a profile of yours
+    -- stderr --
+    awsdir: `[HOME]/app/.awsprofile` is refused: it is a link, and to nothing that names a profile of yours
+    -- exit status: 3 --
+    ");
+}
+
+/// What a config that is out of order keeps us from telling is not shown either.
+#[test]
+fn a_link_is_not_quoted_where_nobody_can_tell() {
+    let sandbox = Sandbox::new();
+    sandbox.write("secret", "sEcReT0123456789");
+    sandbox.allowed_project("before", "static");
+    fs::create_dir(sandbox.path("app")).unwrap();
+    symlink(sandbox.path("secret"), sandbox.path("app/.awsprofile")).unwrap();
+    sandbox.write(".aws/config", "[profile static\n");
+    insta::assert_snapshot!(hook(&sandbox, "app").1 + &hook(&sandbox, "before").1, @"
+    awsdir: `[HOME]/app/.awsprofile` is refused: it is a link, and to nothing that names a profile of yours
+    awsdir: `[HOME]/.aws/config`, line 1: the section header does not end with `]`
+    ");
+}
+
+/// A dotfile is judged by the bytes that are acted upon.
+#[test]
+fn a_file_swapped_meanwhile_never_acts_as_another() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let sandbox = Sandbox::new();
+    sandbox.plant_role_credentials(&crate::sandbox::from_now(3600));
+    sandbox.allowed_project("app", "read-only\n");
+    let dotfile = sandbox.path("app/.awsprofile");
+    let stop = AtomicBool::new(false);
+    let swap = || {
+        let new = sandbox.path("app/new");
+        for round in 0.. {
+            if stop.load(Relaxed) {
+                return;
+            }
+            let content = if round % 2 == 0 { "static\n" } else { "read-only\n" };
+            // Over it whole, and into it in two steps.
+            if round % 8 < 4 {
+                fs::write(&new, content).unwrap();
+                fs::rename(&new, &dotfile).unwrap();
+            } else {
+                fs::write(&dotfile, content).unwrap();
+            }
+        }
+    };
+    let (mut as_allowed, mut not_at_all) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(swap);
+        for _ in 0..3000 {
+            let output = sandbox.awsdir(["hook", "bash"]).current_dir(sandbox.path("app")).output();
+            let text = output.map(|output| String::from_utf8(output.stdout).unwrap());
+            let text = text.inspect_err(|_| stop.store(true, Relaxed)).unwrap();
+            match text.lines().find_map(|line| line.strip_prefix("AWS_PROFILE=")) {
+                Some("'read-only'; \\export AWS_PROFILE") => as_allowed += 1,
+                None => not_at_all += 1,
+                Some(other) => {
+                    stop.store(true, Relaxed);
+                    panic!("{other}");
+                }
+            }
+            if as_allowed + not_at_all >= 300 && as_allowed > 0 && not_at_all > 0 {
+                break;
+            }
+        }
+        stop.store(true, Relaxed);
+    });
+    assert!(as_allowed > 0 && not_at_all > 0, "{as_allowed} and {not_at_all}");
+}

@@ -5,7 +5,7 @@ use crate::cli::Trust;
 use crate::context::Context;
 use crate::core::dotfile::FILE_NAME;
 use crate::error::{Error, Result};
-use crate::store::{dotfiles, generation, trust};
+use crate::store::{dotfiles, generation, profiles, trust};
 use std::path::PathBuf;
 
 pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
@@ -13,6 +13,7 @@ pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
     let found = dotfiles::read(&path)?;
     found.check_owner(context.uid)?;
     let dotfile = found.parse()?;
+    gather::check_link(&found, &profiles::profile(context, &dotfile.profile), false)?;
     trust::allow(context, &found)?;
     generation::advance(context)?;
     context.say(&format!("awsdir: allowed `{}`: {}", path.display(), gather::selection(context, &dotfile)));

@@ -8,6 +8,7 @@ use crate::core::environment::Mark;
 use crate::core::profile::{Profile, SsoProfile};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
+use crate::store::dotfiles::Found;
 use crate::store::setbacks::{self, Record};
 use crate::store::settings::Settings;
 use crate::store::{aws_cache, dotfiles, profiles, trust};
@@ -35,15 +36,7 @@ impl Directory {
         let settings = Settings::load(context)?;
         let allowed = trust::is_allowed(context, &found, &settings.trust)?;
         let profile = profiles::profile(context, &dotfile.profile);
-        let is_named = match &profile {
-            Ok(_) | Err(Error::Profile { .. }) => true,
-            Err(Error::UnknownProfile { .. }) => false,
-            // Nobody can tell: the config is out of order.
-            Err(_) => allowed,
-        };
-        if !is_named && found.is_link() {
-            return Err(found.leads_astray());
-        }
+        check_link(&found, &profile, allowed)?;
         if !allowed {
             let selects = selection(context, &dotfile);
             return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
@@ -74,6 +67,17 @@ impl Directory {
             CredentialsMode::Env | CredentialsMode::Only => Goal::RoleCredentials { min_ttl: 0 },
         }
     }
+}
+
+/// Refuses a link to what names no profile of the person's: it may be anything that is theirs.
+pub(super) fn check_link(found: &Found, profile: &Result<Profile>, allowed: bool) -> Result<()> {
+    let is_named = match profile {
+        Ok(_) | Err(Error::Profile { .. }) => true,
+        Err(Error::UnknownProfile { .. }) => false,
+        // Nobody can tell: the config is out of order.
+        Err(_) => allowed,
+    };
+    if is_named || !found.is_link() { Ok(()) } else { Err(found.leads_astray()) }
 }
 
 /// What a dotfile selects, in words: the profile, and what it stands for if that can be told.

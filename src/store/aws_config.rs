@@ -842,12 +842,66 @@ REGION = eu-north-1
         ProptestConfig { cases: config.cases.max(512), failure_persistence: None, ..config }
     }
 
+    /// Whatever the grammar turns upon, in any order.
+    fn soup() -> impl Strategy<Value = String> {
+        let bits = "profile |sso-session |services |default|[|]|[|]|\n|\n|\n|\r\n|\r|=|=| |\t|#|;|a|B|k|\"|é|\u{a0}|\u{3000}|\
+            \u{feff}|\u{85}|\u{2028}|\u{b}|\u{c}|\0|[profile a]\n|[default]\n|k = v\n|\n  |x =\n  y = z\n";
+        prop::collection::vec(one_of(bits), 0..40).prop_map(|bits| bits.concat())
+    }
+
+    /// A [`file`] with a bit of [`soup`] somewhere in it.
+    fn spoilt() -> impl Strategy<Value = String> {
+        (file(), any::<prop::sample::Index>(), soup()).prop_map(|(mut file, at, soup)| {
+            let places: Vec<usize> = file.char_indices().map(|(at, _)| at).chain([file.len()]).collect();
+            file.insert_str(places[at.index(places.len())], &soup);
+            file
+        })
+    }
+
+    /// Whether a section has two spellings in a file: then `aws-runtime`'s answer is left to chance.
+    fn is_ambiguous(file: File, text: &str) -> bool {
+        let mut spellings = BTreeMap::new();
+        sections(text).unwrap_or_default().iter().any(|section| {
+            let (word, name) = section.name();
+            let kind = kind(file, word, name).map(|kind| kind as u8);
+            *spellings.entry((kind, word, name)).or_insert(section.title) != section.title
+        })
+    }
+
+    fn compare_unless_ambiguous(config: &str, credentials: &str) -> Result<(), TestCaseError> {
+        if is_ambiguous(File::Config, config) || is_ambiguous(File::Credentials, credentials) {
+            return Ok(());
+        }
+        compare(config, credentials)
+    }
+
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
         fn reads_as_the_sdk_reads(config in file(), credentials in file()) {
             compare(&config, &credentials)?;
+        }
+
+        #[test]
+        fn reads_anything_as_the_sdk_reads_it(
+            config in prop_oneof![soup(), spoilt()], credentials in prop_oneof![soup(), spoilt()],
+        ) {
+            compare_unless_ambiguous(&config, &credentials)?;
+        }
+    }
+
+    #[test]
+    fn reads_the_corpus_as_the_sdk_reads_it() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/aws_config");
+        for entry in std::fs::read_dir(corpus).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let text = |half: Option<&[u8]>| String::from_utf8(half.unwrap_or_default().to_vec()).unwrap_or_default();
+            let mut halves = bytes.splitn(2, |byte| *byte == 0);
+            let (config, credentials) = (text(halves.next()), text(halves.next()));
+            compare_unless_ambiguous(&config, &credentials)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
     }
 }

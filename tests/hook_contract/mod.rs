@@ -4,6 +4,7 @@
 mod by_hand;
 mod directories;
 mod dotfiles;
+mod hostile;
 mod lint;
 mod manners;
 mod nested;
