@@ -261,19 +261,29 @@ fn service_answer(bytes: &[u8]) {
     let registration =
         Registration { client_id: "client".into(), client_secret: secret.clone(), expires_at: NOW.plus(3600) };
     let client = Client { name: "awsdir".into(), scopes: Vec::new(), issuer_url: None };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    runtime.block_on(async {
-        heard(aws.register_client(&client).await, |found| assert!(!format!("{found:?}").contains("planted")));
-        heard(aws.create_token(&registration, Grant::RefreshToken(&secret)).await, |issued| {
-            let _ = NOW.plus(issued.expires_in).to_string();
-        });
-        heard(aws.start_device_authorization(&registration, "https://corp.example").await, |started| {
-            assert!(!started.interval.is_zero());
-        });
-        heard(aws.get_role_credentials(&secret, "111111111111", "ReadOnly").await, |credentials| {
-            is_exported_whole(&credentials);
-        });
-        heard(aws.logout(&secret).await, |()| {});
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    }
+    RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            heard(aws.register_client(&client).await, |found| {
+                assert!(!found.client_id.is_empty() && !found.client_secret.expose().is_empty());
+            });
+            heard(aws.create_token(&registration, Grant::RefreshToken(&secret)).await, |issued| {
+                assert!(!issued.access_token.expose().is_empty());
+                assert!(issued.refresh_token.is_none_or(|token| !token.expose().is_empty()));
+            });
+            heard(aws.start_device_authorization(&registration, "https://corp.example").await, |started| {
+                assert!(!started.interval.is_zero() && !started.user_code.is_empty());
+            });
+            heard(aws.get_role_credentials(&secret, "111111111111", "ReadOnly").await, |credentials| {
+                assert!(!credentials.access_key_id.is_empty() && !credentials.session_token.expose().is_empty());
+                assert!(credentials.expires_at > crate::context::clock());
+                is_exported_whole(&credentials);
+            });
+            heard(aws.logout(&secret).await, |()| {});
+        })
     });
 }
 

@@ -122,8 +122,8 @@ impl Portal for Aws {
         }
         let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(Registration {
-            client_id: field(answer.client_id(), "clientId")?.to_owned(),
-            client_secret: Secret::new(field(answer.client_secret(), "clientSecret")?),
+            client_id: text(answer.client_id(), "clientId")?.to_owned(),
+            client_secret: Secret::new(text(answer.client_secret(), "clientSecret")?),
             expires_at: Timestamp::from_epoch(answer.client_secret_expires_at()),
         })
     }
@@ -142,11 +142,11 @@ impl Portal for Aws {
             .send()
             .await
             .map_err(|error| failure(&error, self.oidc_endpoint()))?;
-        let uri = field(answer.verification_uri(), "verificationUri")?;
+        let uri = text(answer.verification_uri(), "verificationUri")?;
         let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         Ok(DeviceAuthorization {
-            device_code: Secret::new(field(answer.device_code(), "deviceCode")?),
-            user_code: field(answer.user_code(), "userCode")?.to_owned(),
+            device_code: Secret::new(text(answer.device_code(), "deviceCode")?),
+            user_code: text(answer.user_code(), "userCode")?.to_owned(),
             verification_uri: uri.to_owned(),
             verification_uri_complete: answer.verification_uri_complete().unwrap_or(uri).to_owned(),
             expires_in: seconds(answer.expires_in()),
@@ -175,7 +175,7 @@ impl Portal for Aws {
         };
         let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(IssuedToken {
-            access_token: Secret::new(field(answer.access_token(), "accessToken")?),
+            access_token: Secret::new(text(answer.access_token(), "accessToken")?),
             expires_in: i64::from(answer.expires_in()),
             refresh_token: answer.refresh_token().filter(|token| !token.is_empty()).map(Secret::new),
         })
@@ -206,9 +206,9 @@ impl Portal for Aws {
             });
         }
         Ok(RoleCredentials {
-            access_key_id: field(credentials.access_key_id(), "accessKeyId")?.to_owned(),
-            secret_access_key: Secret::new(field(credentials.secret_access_key(), "secretAccessKey")?),
-            session_token: Secret::new(field(credentials.session_token(), "sessionToken")?),
+            access_key_id: text(credentials.access_key_id(), "accessKeyId")?.to_owned(),
+            secret_access_key: Secret::new(text(credentials.secret_access_key(), "secretAccessKey")?),
+            session_token: Secret::new(text(credentials.session_token(), "sessionToken")?),
             expires_at,
         })
     }
@@ -232,6 +232,10 @@ fn field<T>(value: Option<T>, name: &str) -> Result<T, Failure> {
         message: format!("the answer has no `{name}`"),
         request_id: None,
     })
+}
+
+fn text<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, Failure> {
+    field(value.filter(|text| !text.is_empty()), name)
 }
 
 /// What an SDK error means. The error's name comes in a header or in the body; OIDC bodies carry OAuth's own word too
