@@ -169,8 +169,8 @@ function __awsdir_settle
     set -q __awsdir_has_times; or return 0
     if test -n "$__awsdir_file"
         test -n "$__awsdir_generation"; or return 0
-        set -g __awsdir_signs ! -f $__awsdir_file -o ! -r $__awsdir_file -o ! -s $__awsdir_file \
-            -o ! -r $__awsdir_generation_file
+        # Of what is no file only a folder has a size, and reading that fails.
+        set -g __awsdir_signs ! -s $__awsdir_file -o ! -r $__awsdir_file -o ! -r $__awsdir_generation_file
         for place in $__awsdir_places[2..]
             test $place != $__awsdir_file; or break
             set -a __awsdir_signs -o -f $place
