@@ -283,7 +283,7 @@ fn service_answer(bytes: &[u8]) {
                 is_exported_whole(&credentials);
             });
             heard(aws.logout(&secret).await, |()| {});
-        })
+        });
     });
 }
 
