@@ -58,7 +58,7 @@ fn neutral(sandbox: &Sandbox, stdout: &[u8]) -> String {
 fn the_hook_speaks_each_shells_language() {
     let sandbox = project("read-only");
     sandbox.plant_role_credentials(FAR);
-    insta::assert_snapshot!(said(&sandbox, "app", &["hook", "bash"]), @r#"
+    insta::assert_snapshot!(said(&sandbox, "app", &["hook", "bash"]), @r"
     __awsdir_status='active'
     __awsdir_next=''
     __awsdir_deadline='[EPOCH]'
@@ -78,16 +78,16 @@ fn the_hook_speaks_each_shells_language() {
     \unset AWSU_PROFILE
     \unset AWSUME_EXPIRATION
     \unset AWS_SESSION_EXPIRATION
+    AWS_PROFILE='read-only'; \export AWS_PROFILE
     AWS_REGION='eu-west-1'; \export AWS_REGION
     AWS_DEFAULT_REGION='eu-west-1'; \export AWS_DEFAULT_REGION
-    AWS_PROFILE='read-only'; \export AWS_PROFILE
     AWS_ACCESS_KEY_ID='ASIAPLANTED'; \export AWS_ACCESS_KEY_ID
     AWS_SECRET_ACCESS_KEY='planted+secret'; \export AWS_SECRET_ACCESS_KEY
     AWS_SESSION_TOKEN='planted/token=='; \export AWS_SESSION_TOKEN
     AWS_CREDENTIAL_EXPIRATION='[TIME]'; \export AWS_CREDENTIAL_EXPIRATION
     AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'; \export AWSDIR
     : awsdir-end
-    "#);
+    ");
     insta::assert_snapshot!(said(&sandbox, "app", &["hook", "zsh"]), @r"
     \typeset -g __awsdir_status='active'
     \typeset -g __awsdir_next=''
@@ -167,9 +167,9 @@ fn the_hook_with_credentials_only_and_a_region() {
     segment_head='read-only '
     expires='[EPOCH]'
     unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_SSO_PROFILE='read-only'
     export AWS_REGION='us-west-2'
     export AWS_DEFAULT_REGION='us-west-2'
-    export AWS_SSO_PROFILE='read-only'
     export AWS_ACCESS_KEY_ID='ASIAPLANTED'
     export AWS_SECRET_ACCESS_KEY='planted+secret'
     export AWS_SESSION_TOKEN='planted/token=='
@@ -189,9 +189,9 @@ fn the_hook_with_credentials_none() {
     watch_config='[HOME]/.aws/config'
     segment_head='read-only'
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
     export AWS_REGION='eu-west-1'
     export AWS_DEFAULT_REGION='eu-west-1'
-    export AWS_PROFILE='read-only'
     export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     ");
 }
@@ -208,9 +208,9 @@ fn the_hook_when_credentials_run_out_and_cannot_be_renewed() {
     segment_head='read-only '
     expires='[EPOCH]'
     unset AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
     export AWS_REGION='eu-west-1'
     export AWS_DEFAULT_REGION='eu-west-1'
-    export AWS_PROFILE='read-only'
     export AWS_ACCESS_KEY_ID='ASIAPLANTED'
     export AWS_SECRET_ACCESS_KEY='planted+secret'
     export AWS_SESSION_TOKEN='planted/token=='
@@ -232,9 +232,9 @@ fn the_hook_when_renewable_has_a_refresh_run() {
     watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
     segment_head='read-only renewable'
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
     export AWS_REGION='eu-west-1'
     export AWS_DEFAULT_REGION='eu-west-1'
-    export AWS_PROFILE='read-only'
     export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     ");
     let after_the_refresh = hook(&sandbox, "app", &["--refreshed"]);
@@ -251,9 +251,9 @@ fn the_hook_when_a_sign_in_is_needed_and_nobody_is_there() {
     segment_head='read-only expired'
     said='[ID]'
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
     export AWS_REGION='eu-west-1'
     export AWS_DEFAULT_REGION='eu-west-1'
-    export AWS_PROFILE='read-only'
     export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     awsdir: sign-in to `corp` needed; run: awsdir login read-only
     ");
@@ -273,9 +273,9 @@ fn the_hook_when_a_sign_in_is_needed_and_somebody_is_there() {
     watch_token='[HOME]/.aws/sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json'
     segment_head='read-only expired'
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='read-only'
     export AWS_REGION='eu-west-1'
     export AWS_DEFAULT_REGION='eu-west-1'
-    export AWS_PROFILE='read-only'
     export AWSDIR='1 [UID] [ID] eu-west-1 read-only [HOME]/app/.awsprofile'
     ");
     for (name, value) in [("CI", "true"), ("CLAUDECODE", "1"), ("VSCODE_RESOLVING_ENVIRONMENT", "1")] {
@@ -433,9 +433,9 @@ fn the_hook_of_a_profile_of_another_kind_sets_its_name_and_region() {
     watch_config='[HOME]/.aws/config'
     segment_head='static'
     unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION AWS_SSO_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
+    export AWS_PROFILE='static'
     export AWS_REGION='ap-south-1'
     export AWS_DEFAULT_REGION='ap-south-1'
-    export AWS_PROFILE='static'
     export AWSDIR='1 [UID] [ID] ap-south-1 static [HOME]/app/.awsprofile'
     ");
 }
