@@ -32,30 +32,17 @@ pub(crate) fn create_private_directory(path: &Path) -> Result<()> {
 /// Replaces a file at once and for good: a temporary file beside it, created readable by nobody else (0600), written,
 /// fsynced and renamed. A process killed on the way leaves the old file whole.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_with_mode(path, bytes, 0o600)?;
-    sweep(path, is_abandoned);
-    Ok(())
-}
-
-/// Whether a temporary file is older than any write takes: its writer was killed.
-fn is_abandoned(entry: &DirEntry) -> bool {
-    const ABANDONED: Duration = Duration::from_mins(10);
-    let modified = entry.metadata().and_then(|found| found.modified()).ok();
-    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
+    Replacement::begin(path, 0o600)?.write(bytes)
 }
 
 /// [`replace`] for a file that is not a secret and keeps company with the user's own.
 pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    write_and_rename(path, bytes, mode, File::sync_all)
+    Replacement::begin(path, mode)?.finish(bytes, File::sync_all)
 }
 
 /// [`replace`] for what can be made again from other files: nobody waits for the disk.
 pub(crate) fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_and_rename(path, bytes, 0o600, |_| Ok(()))
-}
-
-fn write_and_rename(path: &Path, bytes: &[u8], mode: u32, sync: fn(&File) -> io::Result<()>) -> Result<()> {
-    Replacement::begin(path, mode)?.finish(bytes, sync)
+    Replacement::begin(path, 0o600)?.finish(bytes, |_| Ok(()))
 }
 
 fn not_written(path: &Path, source: io::Error) -> Error {
@@ -97,7 +84,7 @@ impl Replacement {
         Ok(Self { path: path.to_owned(), temporary, file, room: 0, in_place: false })
     }
 
-    /// [`replace`], where there is room.
+    /// Puts it in place, and clears away what writers that were killed have left.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
         let path = self.path.clone();
         self.finish(bytes, File::sync_all)?;
@@ -170,6 +157,13 @@ fn sweep(path: &Path, stale: impl Fn(&DirEntry) -> bool) {
             let _ = fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether a temporary file is older than any write takes: its writer was killed.
+fn is_abandoned(entry: &DirEntry) -> bool {
+    const ABANDONED: Duration = Duration::from_mins(10);
+    let modified = entry.metadata().and_then(|found| found.modified()).ok();
+    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
 }
 
 #[cfg(test)]
