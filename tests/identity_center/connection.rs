@@ -5,10 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 use super::http::{Reply, Request};
-use super::{Shared, State, browser, oidc, portal, sts};
+use super::{FOR_EVER, Shared, State, browser, oidc, portal, sts};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,11 +106,28 @@ pub enum Fault {
 }
 
 /// Serves until the server stops.
-pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming().flatten() {
+pub(super) fn accept(mut listener: TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let Ok((stream, _)) = listener.accept() else { continue };
         let mut state = shared.lock();
         if state.stopped {
             return;
+        }
+        if state.hung_up {
+            drop(state);
+            drop(listener);
+            listener = closed(shared).expect("the port just left");
+            if shared.lock().stopped {
+                return;
+            }
+            continue;
+        }
+        state.accepted += 1;
+        if state.resets > 0 {
+            state.resets -= 1;
+            // What is closed without lingering is reset.
+            set_socket_linger(&stream, Some(Duration::ZERO)).ok();
+            continue;
         }
         let id = state.next();
         if let Ok(handle) = stream.try_clone() {
@@ -121,6 +140,18 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             shared.lock().connections.remove(&id);
         });
     }
+}
+
+/// Holds the port, so that nobody is given it who asks for any, and listens only when that is wanted again.
+fn closed(shared: &Shared) -> io::Result<TcpListener> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &shared.address)?;
+    shared.update(|state| state.closed = true);
+    shared.wait(FOR_EVER, |state| !state.hung_up || state.stopped);
+    rustix::net::listen(&socket, 128)?;
+    shared.update(|state| state.closed = false);
+    Ok(socket.into())
 }
 
 fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {

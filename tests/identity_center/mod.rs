@@ -63,6 +63,8 @@ pub struct Settings {
     pub page_size: usize,
     /// The start URLs that exist here.
     pub start_urls: Vec<String>,
+    /// Seconds by which its clock is ahead of this machine's, in the times that it tells.
+    pub clock_ahead: i64,
 }
 
 impl Default for Settings {
@@ -79,6 +81,7 @@ impl Default for Settings {
             browser: BrowserBehaviour::Visit,
             page_size: 50,
             start_urls: vec![IdentityCenter::START_URL.into()],
+            clock_ahead: 0,
         }
     }
 }
@@ -105,7 +108,7 @@ impl IdentityCenter {
         let shared = Arc::new(Shared { address, state: Mutex::new(state), changed: Condvar::new() });
         let accept = std::thread::spawn({
             let shared = Arc::clone(&shared);
-            move || connection::accept(&listener, &shared)
+            move || connection::accept(listener, &shared)
         });
         Self { shared, accept: Some(accept) }
     }
@@ -130,6 +133,29 @@ impl IdentityCenter {
     /// How many injected faults no request has met yet.
     pub fn faults_left(&self) -> usize {
         self.shared.lock().faults.len()
+    }
+
+    /// Resets the next `times` connections as they come, before anything is read.
+    pub fn reset_connections(&self, times: usize) {
+        self.shared.lock().resets = times;
+    }
+
+    /// How many connections have come so far, whatever became of them.
+    pub fn connections(&self) -> usize {
+        self.shared.lock().accepted
+    }
+
+    /// Closes the port: who connects is refused from now on.
+    pub fn hang_up(&self) {
+        self.shared.lock().hung_up = true;
+        drop(TcpStream::connect(self.shared.address)); // wakes the accept loop
+        self.shared.wait(FOR_EVER, |state| state.closed);
+    }
+
+    /// Opens the port again.
+    pub fn listen_again(&self) {
+        self.shared.update(|state| state.hung_up = false);
+        self.shared.wait(FOR_EVER, |state| !state.closed);
     }
 
     /// Every request received so far, in order of arrival.
@@ -236,6 +262,9 @@ impl Drop for IdentityCenter {
     }
 }
 
+/// Longer than any test.
+const FOR_EVER: Duration = Duration::from_hours(1);
+
 /// What the connection threads share.
 struct Shared {
     address: SocketAddr,
@@ -290,6 +319,12 @@ struct State {
     pages: Vec<Page>,
     /// Open connections, so that stopping can end them.
     connections: HashMap<u64, TcpStream>,
+    accepted: usize,
+    /// How many more connections are reset as they come.
+    resets: usize,
+    /// Whether the port is to be closed, and whether it is.
+    hung_up: bool,
+    closed: bool,
     counter: u64,
     stopped: bool,
 }
@@ -328,6 +363,11 @@ fn random_base32<const N: usize>() -> String {
 /// Standard base64 of `N` random bytes.
 fn random_base64<const N: usize>() -> String {
     STANDARD_NO_PAD.encode(random::<N>())
+}
+
+/// Seconds since the epoch by the server's own clock.
+fn told(state: &State, time: SystemTime) -> i64 {
+    i64::try_from(since_epoch(time).as_secs()).unwrap_or(i64::MAX) + state.settings.clock_ahead
 }
 
 /// Time since the epoch.

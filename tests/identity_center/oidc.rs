@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, Reply, Request, encode, escape};
 use super::portal::AccessToken;
-use super::{State, random_base32, since_epoch};
+use super::{State, random_base32, told};
 
 /// The scope that reaches the portal; only with it comes a refresh token.
 const ACCOUNT_ACCESS: &str = "sso:account:access";
@@ -107,8 +107,8 @@ pub(super) fn register_client(state: &mut State, request: &Request) -> Answer {
     let id = state.unique("client-");
     let reply = json!({
         "clientId": id, "clientSecret": client.secret,
-        "clientIdIssuedAt": since_epoch(now).as_secs(),
-        "clientSecretExpiresAt": since_epoch(client.expires).as_secs(),
+        "clientIdIssuedAt": told(state, now),
+        "clientSecretExpiresAt": told(state, client.expires),
         "authorizationEndpoint": null, "tokenEndpoint": null,
     });
     state.clients.insert(id, client);

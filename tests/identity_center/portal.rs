@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, Reply, Request};
 use super::sts::hex;
-use super::{IdentityCenter, State, random_base32, random_base64, since_epoch};
+use super::{IdentityCenter, State, random_base32, random_base64, told};
 
 /// Who role credentials act as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answ
     let reply = json!({ "roleCredentials": {
         "accessKeyId": issued.access_key_id, "secretAccessKey": issued.secret_access_key,
         "sessionToken": issued.session_token,
-        "expiration": u64::try_from(since_epoch(issued.expires).as_millis()).unwrap_or(u64::MAX),
+        "expiration": told(state, issued.expires) * 1000,
     }});
     state.issued.push(issued);
     Ok(Reply::json(200, &reply))

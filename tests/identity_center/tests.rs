@@ -215,6 +215,40 @@ fn each_fault_looks_on_the_wire_as_it_says() {
 }
 
 #[test]
+fn a_line_is_reset_before_anything_is_read_or_refused_until_it_is_back() {
+    let idc = IdentityCenter::start();
+    idc.reset_connections(1);
+    let mut stream = connect(&idc);
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(register(&idc).unwrap().starts_with("HTTP/1.1 200 "));
+    assert_eq!((idc.connections(), idc.requests().len()), (2, 1));
+
+    idc.hang_up();
+    let address = idc.endpoint().replace("http://", "");
+    assert_eq!(TcpStream::connect(&address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    idc.listen_again();
+    assert!(register(&idc).unwrap().starts_with("HTTP/1.1 200 "));
+    idc.hang_up();
+}
+
+#[test]
+fn a_clock_that_is_wrong_shows_in_the_times_it_tells_alone() {
+    let idc = IdentityCenter::start();
+    let now = i64::try_from(since_epoch(SystemTime::now()).as_secs()).unwrap();
+    idc.settings(|settings| settings.clock_ahead = -1200);
+    let client = parts(&register(&idc).unwrap()).1;
+    let behind = now - client["clientIdIssuedAt"].as_i64().unwrap();
+    assert!((1140..=1200).contains(&behind), "{behind}");
+    let (user_code, token) = device_flow(&idc);
+    idc.approve_device(&user_code);
+    let (status, issued) = token(DEVICE, json!({}));
+    assert_eq!((status, &issued["expiresIn"]), (200, &json!(3600)));
+    let (_, credentials) = role_credentials(&idc, &issued);
+    let left = credentials["expiration"].as_i64().unwrap() / 1000 - now;
+    assert!((2400..=2460).contains(&left), "{left}");
+}
+
+#[test]
 fn a_hanging_request_is_seen_and_ends_with_the_server() {
     let idc = IdentityCenter::start();
     idc.inject(Operation::RegisterClient, Fault::Hang, 1);
