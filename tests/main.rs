@@ -18,6 +18,7 @@ mod clients;
 mod commands;
 mod completions;
 mod exec;
+mod faults;
 mod homes;
 mod hook;
 mod hook_contract;

@@ -130,6 +130,11 @@ impl IdentityCenter {
         self.shared.lock().faults.extend(std::iter::repeat_n((operation, fault), times));
     }
 
+    /// Takes back what no request has met yet.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
     /// How many injected faults no request has met yet.
     pub fn faults_left(&self) -> usize {
         self.shared.lock().faults.len()
