@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
@@ -146,7 +147,10 @@ pub(super) fn accept(mut listener: TcpListener, shared: &Arc<Shared>) {
 fn closed(shared: &Shared) -> io::Result<TcpListener> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
     set_socket_reuseaddr(&socket, true)?;
-    rustix::net::bind(&socket, &shared.address)?;
+    while rustix::net::bind(&socket, &shared.address) == Err(Errno::ADDRINUSE) {
+        // A process that is being started has the listener too until it becomes another program, and says nothing of that.
+        std::thread::sleep(Duration::from_millis(1));
+    }
     shared.update(|state| state.closed = true);
     shared.wait(FOR_EVER, |state| !state.hung_up || state.stopped);
     rustix::net::listen(&socket, 128)?;
@@ -156,7 +160,17 @@ fn closed(shared: &Shared) -> io::Result<TcpListener> {
 
 fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    while let Some(request) = Request::read(stream)? {
+    loop {
+        let request = match Request::read(stream) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            // TLS, perhaps.
+            Err(nonsense) => {
+                let _ = stream.read(&mut [0; 8192])?;
+                stream.write_all(&Reply::new(400, "text/plain", "").bytes(""))?;
+                return Err(nonsense);
+            }
+        };
         let operation = request.operation;
         let fault = shared.update(|state| {
             state.requests.push(request.clone());
@@ -228,7 +242,6 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
             return Ok(());
         }
     }
-    Ok(())
 }
 
 fn act(state: &mut State, request: &Request) -> Reply {
