@@ -69,6 +69,9 @@ pub(crate) enum Error {
     // 5: service
     #[error("could not reach `{endpoint}`")]
     Unreachable { endpoint: String, cause: String },
+    /// Unlike what could not be reached it may have done what it was asked.
+    #[error("`{endpoint}` did not answer {operation}")]
+    NoAnswer { endpoint: String, operation: &'static str, cause: String },
     #[error("AWS is throttling {operation}")]
     Throttled { operation: &'static str },
     #[error("{operation} failed: {message}{}", request(request_id.as_deref()))]
@@ -118,6 +121,7 @@ impl Error {
             | Self::SignInTimedOut { .. }
             | Self::NotGranted { .. } => 4,
             Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
             | Self::Throttled { .. }
             | Self::Service { .. }
             | Self::TooSlow { .. }
@@ -136,7 +140,7 @@ impl Error {
             | Self::Listen { source, .. }
             | Self::System { source, .. } => Some(source.to_string()),
             Self::NotExecutable { source, .. } => source.as_ref().map(ToString::to_string),
-            Self::Unreachable { cause, .. } => Some(cause.clone()),
+            Self::Unreachable { cause, .. } | Self::NoAnswer { cause, .. } => Some(cause.clone()),
             _ => None,
         }
     }

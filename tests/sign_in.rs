@@ -684,13 +684,13 @@ mod renewing {
     fn failures_of_the_service_are_exit_5_and_name_operation_and_request() {
         let failed = "awsdir: GetRoleCredentials failed:";
         let id = "(request id [ID])";
-        let no_answer = "awsdir: could not reach `[ENDPOINT]`\ncaused by:";
+        let no_answer = "awsdir: `[ENDPOINT]` did not answer GetRoleCredentials\ncaused by:";
         let table = [
             (Fault::ServerError, format!("{failed} InternalServer: something broke {id}")),
             (Fault::HtmlBadGateway, format!("{failed} HTTP 502 {id}")),
             (Fault::InvalidJson, format!("{failed} the answer could not be read {id}")),
             (Fault::Truncated, format!("{failed} the answer could not be read {id}")),
-            (Fault::Empty200, format!("{failed} the answer has no `roleCredentials`")),
+            (Fault::Empty200, format!("{failed} the answer has no `roleCredentials` {id}")),
             (Fault::UnknownError("OddException".into()), format!("{failed} Odd: nobody has heard of this {id}")),
             (
                 Fault::ServeExpired,

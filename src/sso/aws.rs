@@ -13,6 +13,7 @@ use aws_sdk_ssooidc::config::retry::RetryConfig;
 use aws_sdk_ssooidc::config::timeout::TimeoutConfig;
 use aws_sdk_ssooidc::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_sdk_ssooidc::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssooidc::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use std::cell::OnceCell;
 use std::future::Future as _;
@@ -83,11 +84,11 @@ impl Aws {
     }
 }
 
+/// How long one request may take. Connecting ends long before.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(4))
-        .operation_attempt_timeout(Duration::from_secs(15))
-        .build()
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(4)).operation_attempt_timeout(ATTEMPT).build()
 }
 
 /// The OIDC endpoint of a region by the SDK's own rules, which know every partition. They answer at once, and have an
@@ -122,8 +123,8 @@ impl Portal for Aws {
         }
         let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(Registration {
-            client_id: text(answer.client_id(), "clientId")?.to_owned(),
-            client_secret: Secret::new(text(answer.client_secret(), "clientSecret")?),
+            client_id: text(answer.client_id(), "clientId", &answer)?.to_owned(),
+            client_secret: Secret::new(text(answer.client_secret(), "clientSecret", &answer)?),
             expires_at: Timestamp::from_epoch(answer.client_secret_expires_at()),
         })
     }
@@ -142,11 +143,11 @@ impl Portal for Aws {
             .send()
             .await
             .map_err(|error| failure(&error, self.oidc_endpoint()))?;
-        let uri = text(answer.verification_uri(), "verificationUri")?;
+        let uri = text(answer.verification_uri(), "verificationUri", &answer)?;
         let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         Ok(DeviceAuthorization {
-            device_code: Secret::new(text(answer.device_code(), "deviceCode")?),
-            user_code: text(answer.user_code(), "userCode")?.to_owned(),
+            device_code: Secret::new(text(answer.device_code(), "deviceCode", &answer)?),
+            user_code: text(answer.user_code(), "userCode", &answer)?.to_owned(),
             verification_uri: uri.to_owned(),
             verification_uri_complete: answer.verification_uri_complete().unwrap_or(uri).to_owned(),
             expires_in: seconds(answer.expires_in()),
@@ -175,7 +176,7 @@ impl Portal for Aws {
         };
         let answer = request.send().await.map_err(|error| failure(&error, self.oidc_endpoint()))?;
         Ok(IssuedToken {
-            access_token: Secret::new(text(answer.access_token(), "accessToken")?),
+            access_token: Secret::new(text(answer.access_token(), "accessToken", &answer)?),
             expires_in: i64::from(answer.expires_in()),
             refresh_token: answer.refresh_token().filter(|token| !token.is_empty()).map(Secret::new),
         })
@@ -196,7 +197,7 @@ impl Portal for Aws {
             .send()
             .await
             .map_err(|error| failure(&error, &self.sso_endpoint))?;
-        let credentials = field(answer.role_credentials(), "roleCredentials")?;
+        let credentials = field(answer.role_credentials(), "roleCredentials", &answer)?;
         let expires_at = Timestamp::from_epoch(credentials.expiration().div_euclid(1000));
         if expires_at <= context::clock() {
             return Err(Failure::Other {
@@ -206,9 +207,9 @@ impl Portal for Aws {
             });
         }
         Ok(RoleCredentials {
-            access_key_id: text(credentials.access_key_id(), "accessKeyId")?.to_owned(),
-            secret_access_key: Secret::new(text(credentials.secret_access_key(), "secretAccessKey")?),
-            session_token: Secret::new(text(credentials.session_token(), "sessionToken")?),
+            access_key_id: text(credentials.access_key_id(), "accessKeyId", &answer)?.to_owned(),
+            secret_access_key: Secret::new(text(credentials.secret_access_key(), "secretAccessKey", &answer)?),
+            session_token: Secret::new(text(credentials.session_token(), "sessionToken", &answer)?),
             expires_at,
         })
     }
@@ -226,16 +227,16 @@ impl Portal for Aws {
     }
 }
 
-fn field<T>(value: Option<T>, name: &str) -> Result<T, Failure> {
+fn field<T>(value: Option<T>, name: &str, answer: &impl RequestId) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::Other {
         status: None,
         message: format!("the answer has no `{name}`"),
-        request_id: None,
+        request_id: answer.request_id().map(printable),
     })
 }
 
-fn text<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, Failure> {
-    field(value.filter(|text| !text.is_empty()), name)
+fn text<'a>(value: Option<&'a str>, name: &str, answer: &impl RequestId) -> Result<&'a str, Failure> {
+    field(value.filter(|text| !text.is_empty()), name, answer)
 }
 
 /// What an SDK error means. The error's name comes in a header or in the body; OIDC bodies carry OAuth's own word too
@@ -247,6 +248,13 @@ where
     let (metadata, response) = match error {
         SdkError::ServiceError(inner) => (Some(inner.err().meta()), inner.raw()),
         SdkError::ResponseError(inner) => (None, inner.raw()),
+        SdkError::TimeoutError(_) => {
+            let cause = format!("no answer within {} s", ATTEMPT.as_secs());
+            return Failure::NoAnswer { endpoint: endpoint.to_owned(), cause };
+        }
+        SdkError::DispatchFailure(failed) if failed.is_other() => {
+            return Failure::NoAnswer { endpoint: endpoint.to_owned(), cause: innermost(error) };
+        }
         _ => return Failure::Unreachable { endpoint: endpoint.to_owned(), cause: innermost(error) },
     };
     let status = response.status().as_u16();

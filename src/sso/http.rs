@@ -69,20 +69,30 @@ impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let http = self.clone();
         let answer = async move {
-            let response = http.exchange(request.try_into_http1x()?).await?;
-            Ok::<_, BoxError>(HttpResponse::try_from(response.map(SdkBody::from_body_1_x))?)
+            let request = request.try_into_http1x().map_err(unsent)?;
+            let response = http.exchange(request).await?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x)).map_err(unanswered)
         };
-        // Kinds of errors are for retries.
-        HttpConnectorFuture::new(async { answer.await.map_err(ConnectorError::io) })
+        HttpConnectorFuture::new(answer)
     }
 }
 
+/// What went wrong before anything was sent.
+fn unsent(error: impl Into<BoxError>) -> ConnectorError {
+    ConnectorError::io(error.into())
+}
+
+/// What went wrong after something may have been sent; [`ConnectorError::is_other`] tells it.
+fn unanswered(error: impl Into<BoxError>) -> ConnectorError {
+    ConnectorError::other(error.into(), None)
+}
+
 impl Http {
-    async fn exchange(&self, mut request: Request<SdkBody>) -> Result<Response<Incoming>, BoxError> {
+    async fn exchange(&self, mut request: Request<SdkBody>) -> Result<Response<Incoming>, ConnectorError> {
         let server = request.uri().clone();
         let authority = server.authority().map_or("", |authority| authority.as_str());
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        request.headers_mut().insert(HOST, HeaderValue::from_str(host)?);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(unsent)?);
         let mut tcp = connect::HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
@@ -107,7 +117,7 @@ impl Http {
     }
 
     /// A connection ready to be written to, handshakes included.
-    async fn connect<C>(&self, mut connector: C, to: Uri) -> Result<C::Response, BoxError>
+    async fn connect<C>(&self, mut connector: C, to: Uri) -> Result<C::Response, ConnectorError>
     where
         C: Service<Uri, Error = BoxError>,
     {
@@ -122,25 +132,26 @@ impl Http {
             },
             None => connected.await,
         }
+        .map_err(unsent)
     }
 }
 
 /// A request as a server wants it, which knows its own name. Proxies want the whole URL.
-fn in_origin_form(mut request: Request<SdkBody>) -> Result<Request<SdkBody>, BoxError> {
+fn in_origin_form(mut request: Request<SdkBody>) -> Result<Request<SdkBody>, ConnectorError> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse()?;
+    *request.uri_mut() = path.parse().map_err(unsent)?;
     Ok(request)
 }
 
 /// Sends a request, in one piece, as the only one of its connection.
-async fn send<S>(stream: S, request: Request<SdkBody>) -> Result<Response<Incoming>, BoxError>
+async fn send<S>(stream: S, request: Request<SdkBody>) -> Result<Response<Incoming>, ConnectorError>
 where
     S: Read + Write + Unpin + Send + 'static,
 {
-    let (mut sender, connection) = http1::handshake(stream).await?;
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(unsent)?;
     // It ends with the response's last byte. Its errors are the response's too.
     tokio::spawn(connection);
-    Ok(sender.send_request(request).await?)
+    sender.send_request(request).await.map_err(unanswered)
 }
 
 /// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the

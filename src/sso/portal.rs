@@ -90,8 +90,13 @@ pub(crate) enum Failure {
     Throttled {
         retry_after: Option<Duration>,
     },
-    /// No answer.
+    /// Nothing was sent.
     Unreachable {
+        endpoint: String,
+        cause: String,
+    },
+    /// What was sent had no answer; it may have been acted upon.
+    NoAnswer {
         endpoint: String,
         cause: String,
     },
@@ -104,12 +109,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Whether the same request may be sent again: the service was not reached, or did not do what was asked. Not to
-    /// be asked for requests that spend a code or a refresh token.
+    /// Whether the same request may be sent again: the service was not reached, did not do what was asked, or its answer
+    /// was lost or garbled on the way. Not to be asked for requests that spend a code or a refresh token.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Throttled { .. } | Self::Unreachable { .. } => true,
-            Self::Other { status, .. } => status.is_none_or(|status| status >= 500),
+            Self::Throttled { .. } | Self::Unreachable { .. } | Self::NoAnswer { .. } => true,
+            Self::Other { status, .. } => status.is_none_or(|status| status >= 500 || status < 300),
             _ => false,
         }
     }
@@ -119,6 +124,7 @@ impl Failure {
         let service = |message: &str, request_id| Error::Service { operation, message: message.to_owned(), request_id };
         match self {
             Self::Unreachable { endpoint, cause } => Error::Unreachable { endpoint, cause },
+            Self::NoAnswer { endpoint, cause } => Error::NoAnswer { endpoint, operation, cause },
             Self::Throttled { .. } => Error::Throttled { operation },
             Self::Other { message, request_id, .. } => service(&message, request_id),
             Self::Forbidden(message) => service(&message, None),

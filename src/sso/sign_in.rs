@@ -12,6 +12,7 @@ use crate::store::settings::{Flow, SessionSettings};
 use base64_simd::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// How to sign in, as flags and settings say.
@@ -59,23 +60,25 @@ pub(super) async fn sign_in(
     how: &How,
     purpose: &Purpose,
 ) -> Result<Token> {
-    let attempt = Attempt { context, portal, session, how };
+    let attempt = Attempt { context, portal, session, how, unanswered: RefCell::default() };
     announce(context, session, purpose);
-    let attempt = async {
+    let signed_in = async {
         if how.ask && !confirmed().await {
             return Err(Error::SignInRefused { session: session.label().to_owned(), how: "declined".to_owned() });
         }
         attempt.run().await
     };
     tokio::select! {
-        token = attempt => token,
+        token = signed_in => token,
         interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
             Ok(()) => Error::Interrupted,
             Err(source) => Error::System { doing: "watch for Ctrl-C", source },
         }),
-        () = tokio::time::sleep(how.timeout) => {
-            Err(Error::SignInTimedOut { session: session.label().to_owned(), seconds: how.timeout.as_secs() })
-        }
+        () = tokio::time::sleep(how.timeout) => Err(match attempt.unanswered.take() {
+            // The person may well have finished.
+            Some(failure) => failure.into_error("CreateToken"),
+            None => Error::SignInTimedOut { session: session.label().to_owned(), seconds: how.timeout.as_secs() },
+        }),
     }
 }
 
@@ -105,6 +108,8 @@ struct Attempt<'a, P> {
     portal: &'a P,
     session: &'a SsoSession,
     how: &'a How,
+    /// Why the last poll for a token had no answer, if so.
+    unanswered: RefCell<Option<Failure>>,
 }
 
 impl<P: Portal> Attempt<'_, P> {
@@ -200,6 +205,8 @@ impl<P: Portal> Attempt<'_, P> {
     }
 
     async fn device(&self, browser: Option<&Browser>) -> Result<Token, Stop> {
+        /// What being told to slow down adds to the interval (RFC 8628 section 3.5).
+        const SLOWER: Duration = Duration::from_secs(5);
         let registration = self.registration(Flow::Device).await?;
         let started = self
             .portal
@@ -225,16 +232,29 @@ impl<P: Portal> Attempt<'_, P> {
         let mut interval = started.interval;
         loop {
             tokio::time::sleep(interval).await;
-            match self.portal.create_token(&registration, Grant::DeviceCode(&started.device_code)).await {
+            let answer = self.portal.create_token(&registration, Grant::DeviceCode(&started.device_code)).await;
+            let unanswered = self.unanswered.take();
+            match answer {
                 Ok(issued) => return Ok(token(issued, registration)),
-                Err(Failure::SlowDown) => interval += Duration::from_secs(5),
+                Err(Failure::SlowDown) => interval += SLOWER,
                 Err(Failure::AuthorizationPending) => {}
                 // The code stays good while the network is away.
-                Err(failure) if failure.is_transient() => self.context.detail("polling failed, trying again"),
-                Err(failure) => return Err(Stop::Failed(failure, "CreateToken")),
+                Err(failure) if failure.is_transient() => {
+                    self.context.detail("polling failed, trying again");
+                    if let Failure::Throttled { retry_after } = failure {
+                        interval += retry_after.unwrap_or_default().max(SLOWER);
+                    }
+                    self.unanswered.replace(Some(failure));
+                }
+                Err(failure) => {
+                    // A code that is not accepted was spent for an answer that was lost.
+                    let lost = unanswered.filter(|_| matches!(failure, Failure::InvalidGrant));
+                    return Err(Stop::Failed(lost.unwrap_or(failure), "CreateToken"));
+                }
             }
             if tokio::time::Instant::now() >= run_out {
-                return Err(Stop::Failed(Failure::ExpiredToken, "CreateToken"));
+                let why = self.unanswered.take().unwrap_or(Failure::ExpiredToken);
+                return Err(Stop::Failed(why, "CreateToken"));
             }
         }
     }
