@@ -296,7 +296,7 @@ impl Case {
     fn run(&self) -> (Row, usize) {
         let Subject { operation, command, .. } = *self.subject;
         let sandbox = self.sandbox();
-        let (token, role) = (sandbox.read(TOKEN_FILE), self.role(&sandbox));
+        let (token, role) = (sandbox.read(TOKEN_FILE), role_credentials(&sandbox));
         let met = self.meet(&sandbox);
         self.trouble.end(&sandbox);
 
@@ -326,7 +326,7 @@ impl Case {
         }
         let then = match (failed, command) {
             (true, _) => self.recover(&sandbox),
-            (false, EXPORT) if role.is_some() && self.role(&sandbox) == role => "what was in hand is used",
+            (false, EXPORT) if role.is_some() && role_credentials(&sandbox) == role => "what was in hand is used",
             (false, _) => "done",
         };
         let lasts = self.times == FOR_EVER;
@@ -349,10 +349,6 @@ impl Case {
         assert!(other.status.success(), "{other:?}");
         (self.subject.prepare)(&sandbox);
         sandbox
-    }
-
-    fn role(&self, sandbox: &Sandbox) -> Option<String> {
-        std::fs::read_to_string(sandbox.path(ROLE_FILE)).ok()
     }
 
     /// Runs the command into the fault.
@@ -482,6 +478,11 @@ impl Case {
         assert_eq!(code, Some(0), "{said}");
         "needs a sign-in"
     }
+}
+
+/// What is cached of `read-only`.
+fn role_credentials(sandbox: &Sandbox) -> Option<String> {
+    std::fs::read_to_string(sandbox.path(ROLE_FILE)).ok()
 }
 
 /// No file is torn, left over, or readable by others.

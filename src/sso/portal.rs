@@ -114,7 +114,7 @@ impl Failure {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Throttled { .. } | Self::Unreachable { .. } | Self::NoAnswer { .. } => true,
-            Self::Other { status, .. } => status.is_none_or(|status| status >= 500 || status < 300),
+            Self::Other { status, .. } => status.is_none_or(|status| !(300..500).contains(&status)),
             _ => false,
         }
     }
