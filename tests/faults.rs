@@ -49,8 +49,7 @@ enum Flow {
 /// When the same request is sent again.
 #[derive(Clone, Copy)]
 enum SentAgain {
-    Never,
-    /// Once, if the service says that it did nothing.
+    /// As [`SentAgain::UpTo`] four times, if the service says that it did nothing.
     IfThrottled,
     /// Until it has been sent so often.
     UpTo(usize),
@@ -70,7 +69,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |sandbox| std::fs::remove_file(sandbox.path(".aws/sso/cache").join(REGISTRATION)).unwrap(),
         late: false,
-        sent_again: SentAgain::Never,
+        sent_again: SentAgain::UpTo(4),
         patience: 15,
     },
     Subject {
@@ -80,7 +79,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::DeviceCode,
         prepare: |_| {},
         late: false,
-        sent_again: SentAgain::Never,
+        sent_again: SentAgain::UpTo(4),
         patience: 15,
     },
     Subject {
@@ -90,7 +89,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |_| {},
         late: true,
-        sent_again: SentAgain::Never,
+        sent_again: SentAgain::IfThrottled,
         patience: 15,
     },
     Subject {
@@ -153,7 +152,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |_| {},
         late: false,
-        sent_again: SentAgain::Never,
+        sent_again: SentAgain::UpTo(4),
         patience: 15,
     },
 ];
@@ -284,8 +283,8 @@ impl Case {
     fn most(&self) -> usize {
         let throttled = matches!(self.trouble, Trouble::Service(fault) if matches!(fault(), Fault::Throttle { .. }));
         match self.subject.sent_again {
-            SentAgain::IfThrottled if throttled => 2,
-            SentAgain::Never | SentAgain::IfThrottled => 1,
+            SentAgain::IfThrottled if throttled => 4,
+            SentAgain::IfThrottled => 1,
             SentAgain::UpTo(times) => times,
             // An interval is a second.
             SentAgain::EachInterval => usize::try_from(self.subject.patience).unwrap(),
@@ -333,6 +332,7 @@ impl Case {
         let asked = match (met.asked, self.subject.sent_again) {
             (None, _) => "–".to_owned(),
             (Some(2..), SentAgain::UpTo(times)) if lasts => format!("up to {times}"),
+            (Some(2..), SentAgain::IfThrottled) if lasts => "up to 4".to_owned(),
             (Some(2..), SentAgain::EachInterval) if lasts => "each interval".to_owned(),
             (Some(asked), _) => asked.to_string(),
         };
@@ -407,6 +407,7 @@ impl Case {
         let asked = match self.trouble {
             Trouble::Service(_) | Trouble::Clock(_) => Some(arrived),
             Trouble::Endpoint(_) if self.fault == NAME_NOT_FOUND => None,
+            Trouble::Reset if self.times != FOR_EVER => Some(self.times + sandbox.idc.count(operation)),
             Trouble::Reset | Trouble::Endpoint(_) => Some(sandbox.idc.connections() - connections.into_inner()),
             Trouble::Refused => None,
         };

@@ -8,6 +8,7 @@
 use super::aws::Aws;
 use super::interrupts::Interrupts;
 use super::portal::{Failure, Grant, Portal};
+use super::retry::{PATIENCE, patiently};
 use super::sign_in::{How, Purpose, sign_in};
 use crate::context::{self, Context};
 use crate::core::credentials::{RoleCredentials, Secret, Token};
@@ -186,7 +187,9 @@ pub(crate) fn logout(
 
 async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, token: &Token) -> Result<()> {
     let portal = Aws::new(context, session, endpoints)?;
-    match portal.logout(&token.access_token).await {
+    let deadline = Instant::now() + PATIENCE;
+    let request = async || portal.logout(&token.access_token).await;
+    match patiently(context, "Logout", deadline, Failure::is_transient, request).await {
         // A dead token has no session left to end.
         Ok(()) | Err(Failure::Unauthorized) => Ok(()),
         Err(failure) => Err(failure.into_error("Logout")),
@@ -342,30 +345,18 @@ impl<'a, P: Portal> Climb<'a, P> {
         error
     }
 
-    /// Asks until there is an answer or the time is up: the request spends nothing.
     async fn get_role_credentials(
         &self,
         profile: &SsoProfile,
         access_token: &Secret,
     ) -> Result<Result<RoleCredentials, Failure>> {
-        let mut attempt = 0;
-        loop {
-            let request = self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name);
-            let answer = tokio::time::timeout_at(self.deadline.get(), request).await.map_err(|_| Error::TooSlow {
-                operation: "GetRoleCredentials",
-                seconds: self.ladder.limits.silent.as_secs(),
-            })?;
-            let wait = match &answer {
-                Err(failure) if failure.is_transient() && attempt < 3 => pause(failure, attempt),
-                _ => return Ok(answer),
-            };
-            if Instant::now() + wait >= self.deadline.get() {
-                return Ok(answer);
-            }
-            self.context.detail(&format!("GetRoleCredentials failed, again in {} ms", wait.as_millis()));
-            tokio::time::sleep(wait).await;
-            attempt += 1;
-        }
+        let operation = "GetRoleCredentials";
+        let deadline = self.deadline.get();
+        let request =
+            async || self.portal.get_role_credentials(access_token, &profile.account_id, &profile.role_name).await;
+        let answer = patiently(self.context, operation, deadline, Failure::is_transient, request);
+        let seconds = self.ladder.limits.silent.as_secs();
+        tokio::time::timeout_at(deadline, answer).await.map_err(|_| Error::TooSlow { operation, seconds })
     }
 
     /// An access token other than `rejected`: in the cache, by refresh token, by signing in.
@@ -432,18 +423,16 @@ impl<'a, P: Portal> Climb<'a, P> {
         self.refreshed.set(true);
         let room = aws_cache::room_for_token(self.context, self.session)?;
         // No deadline cuts this one off: an answer that is not read is a session lost. The client has its own.
-        let request = || self.portal.create_token(registration, Grant::RefreshToken(refresh_token));
-        let mut spending = self.interrupts.spend();
-        let mut answer = request().await;
-        if let Err(failure @ Failure::Throttled { .. }) = &answer {
-            let wait = pause(failure, 0);
-            if Instant::now() + wait < self.deadline.get() {
-                drop(spending);
-                tokio::time::sleep(wait).await;
-                spending = self.interrupts.spend();
-                answer = request().await;
+        let spending = Cell::new(None);
+        let request = async || {
+            spending.set(Some(self.interrupts.spend()));
+            let answer = self.portal.create_token(registration, Grant::RefreshToken(refresh_token)).await;
+            if answer.as_ref().is_err_and(Failure::is_throttling) {
+                drop(spending.take());
             }
-        }
+            answer
+        };
+        let answer = patiently(self.context, "CreateToken", self.deadline.get(), Failure::is_throttling, request).await;
         match answer {
             Ok(issued) => {
                 let renewed = Token {
@@ -546,15 +535,4 @@ impl<'a, P: Portal> Climb<'a, P> {
             None => Ok(()),
         }
     }
-}
-
-/// How long to wait before the same request: what the service says, and full jitter over a doubling span.
-fn pause(failure: &Failure, attempt: u32) -> Duration {
-    let asked = match failure {
-        Failure::Throttled { retry_after: Some(wait) } => *wait,
-        _ => Duration::from_millis(50),
-    };
-    let mut random = [0; 8];
-    let _ = getrandom::fill(&mut random);
-    asked + Duration::from_millis(u64::from_le_bytes(random) % (250 << attempt))
 }

@@ -10,6 +10,7 @@ mod http;
 mod interrupts;
 pub(crate) mod loopback;
 pub(crate) mod portal;
+mod retry;
 mod sign_in;
 
 pub(crate) use flow::{Ladder, Limits, logout, role_credentials, token};

@@ -119,6 +119,11 @@ impl Failure {
         }
     }
 
+    /// Whether the service says that it did nothing, so that what was sent is not spent.
+    pub(crate) fn is_throttling(&self) -> bool {
+        matches!(self, Self::Throttled { .. })
+    }
+
     /// The failure for people, where no rule of the flow has a better word for it.
     pub(crate) fn into_error(self, operation: &'static str) -> Error {
         let service = |message: &str, request_id| Error::Service { operation, message: message.to_owned(), request_id };

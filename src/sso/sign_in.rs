@@ -3,6 +3,7 @@
 use super::browser::Browser;
 use super::loopback::{Callback, Loopback};
 use super::portal::{Client, Failure, Grant, IssuedToken, Portal};
+use super::retry::{PATIENCE, patiently};
 use crate::context::{self, Context, eprint_line};
 use crate::core::credentials::{Registration, Secret, Token};
 use crate::core::profile::SsoSession;
@@ -14,6 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How to sign in, as flags and settings say.
 #[derive(Clone, Debug)]
@@ -145,7 +147,8 @@ impl<P: Portal> Attempt<'_, P> {
             scopes: aws_cache::registration_scopes(self.session).unwrap_or_default(),
             issuer_url: (flow == Flow::Pkce).then(|| self.session.start_url.clone()),
         };
-        let registration = self.portal.register_client(&client).await.map_err(|f| Stop::Failed(f, "RegisterClient"))?;
+        let request = async || self.portal.register_client(&client).await;
+        let registration = self.patiently("RegisterClient", Failure::is_transient, request).await?;
         aws_cache::write_registration(self.context, self.session, flow, &registration)?;
         Ok(registration)
     }
@@ -174,8 +177,21 @@ impl<P: Portal> Attempt<'_, P> {
         drop(listener);
         let grant =
             Grant::AuthorizationCode { code: &code, code_verifier: &code_verifier, redirect_uri: &redirect_uri };
-        let issued = self.portal.create_token(&registration, grant).await;
-        issued.map(|issued| token(issued, registration)).map_err(|f| Stop::Failed(f, "CreateToken"))
+        // A code is spent by being sent.
+        let request = async || self.portal.create_token(&registration, grant).await;
+        let issued = self.patiently("CreateToken", Failure::is_throttling, request).await?;
+        Ok(token(issued, registration))
+    }
+
+    async fn patiently<T>(
+        &self,
+        operation: &'static str,
+        may_pass: fn(&Failure) -> bool,
+        request: impl AsyncFn() -> Result<T, Failure>,
+    ) -> Result<T, Stop> {
+        let deadline = Instant::now() + PATIENCE;
+        let answer = patiently(self.context, operation, deadline, may_pass, request).await;
+        answer.map_err(|failure| Stop::Failed(failure, operation))
     }
 
     fn authorize_url(
@@ -208,11 +224,8 @@ impl<P: Portal> Attempt<'_, P> {
         /// What being told to slow down adds to the interval (RFC 8628 section 3.5).
         const SLOWER: Duration = Duration::from_secs(5);
         let registration = self.registration(Flow::Device).await?;
-        let started = self
-            .portal
-            .start_device_authorization(&registration, &self.session.start_url)
-            .await
-            .map_err(|f| Stop::Failed(f, "StartDeviceAuthorization"))?;
+        let request = async || self.portal.start_device_authorization(&registration, &self.session.start_url).await;
+        let started = self.patiently("StartDeviceAuthorization", Failure::is_transient, request).await?;
         for address in [&started.verification_uri, &started.verification_uri_complete] {
             if !is_page(address) {
                 let message = "the page it names for the sign-in is none".to_owned();
@@ -228,7 +241,7 @@ impl<P: Portal> Attempt<'_, P> {
             started.verification_uri, started.user_code
         ));
         eprint_line(&format!("  or straight: {}", started.verification_uri_complete));
-        let run_out = tokio::time::Instant::now() + started.expires_in;
+        let run_out = Instant::now() + started.expires_in;
         let mut interval = started.interval;
         loop {
             tokio::time::sleep(interval).await;
@@ -252,7 +265,7 @@ impl<P: Portal> Attempt<'_, P> {
                     return Err(Stop::Failed(lost.unwrap_or(failure), "CreateToken"));
                 }
             }
-            if tokio::time::Instant::now() >= run_out {
+            if Instant::now() >= run_out {
                 let why = self.unanswered.take().unwrap_or(Failure::ExpiredToken);
                 return Err(Stop::Failed(why, "CreateToken"));
             }
