@@ -9,8 +9,7 @@ use crate::terminal::{Ran, Terminal, run};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -488,24 +487,10 @@ fn role_credentials(sandbox: &Sandbox) -> Option<String> {
 
 /// No file is torn, left over, or readable by others.
 fn expect_whole_files(sandbox: &Sandbox) {
-    fn files(folder: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
-        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-    }
-    let all: Vec<_> = [".aws/sso/cache", ".aws/cli/cache", ".local/state/awsdir"]
-        .iter()
-        .flat_map(|folder| files(&sandbox.path(folder)))
-        .collect();
-    assert!(!all.is_empty());
-    for path in all {
-        let shown = path.display();
-        assert!(!path.file_name().unwrap().to_str().unwrap().starts_with('.'), "{shown} is left over");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{shown}");
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let whole = serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap());
-            assert!(whole.is_ok(), "{shown} is torn");
-        }
-    }
+    assert!(!sandbox.kept().is_empty());
+    sandbox.expect_sound_files("afterwards");
+    let left = sandbox.temporary_files();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// Unexpired role credentials of another profile are used, and nobody is asked for them.

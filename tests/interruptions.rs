@@ -2,11 +2,11 @@
 //! changing terminals.
 
 use crate::identity_center::{BrowserBehaviour, Fault, Operation};
-use crate::races::visit;
+use crate::races::{send, visit};
 use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, eventually, from_now, skipped};
 use crate::sign_in::sandbox;
 use crate::terminal::{LIMIT, Terminal};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
@@ -27,10 +27,6 @@ fn renewing(sandbox: &Sandbox, wrapper: &[&str]) -> Terminal {
     terminal
 }
 
-fn send(signal: Signal, terminal: &Terminal) {
-    kill_process(Pid::from_child(&terminal.child), signal).unwrap();
-}
-
 fn expect_renewed(sandbox: &Sandbox, how: &str) {
     let token = sandbox.read_json(TOKEN_FILE);
     assert!(token["expiresAt"].as_str() > Some(&from_now(0)), "{how}: {token}");
@@ -45,7 +41,7 @@ fn a_renewal_under_way_is_written_down_before_a_signal_ends_it() {
     for signal in [Signal::TERM, Signal::HUP] {
         let sandbox = renewal(Fault::Delay(Duration::from_secs(1)));
         let terminal = renewing(&sandbox, &[]);
-        send(signal, &terminal);
+        send(signal, &terminal.child);
         let ran = terminal.wait();
         assert_eq!(ran.status.signal(), Some(signal.as_raw()), "{}", ran.text());
         assert!(!sandbox.path(ROLE_FILE).exists(), "nothing else was begun");
@@ -108,7 +104,7 @@ fn ctrl_z_comes_when_the_renewal_is_written_down() {
 fn who_ignores_a_hang_up_goes_on() {
     let sandbox = renewal(Fault::Delay(Duration::from_secs(1)));
     let terminal = renewing(&sandbox, &["nohup"]);
-    send(Signal::HUP, &terminal);
+    send(Signal::HUP, &terminal.child);
     let ran = terminal.wait();
     assert!(ran.status.success(), "{}", ran.text());
     assert!(sandbox.path(ROLE_FILE).exists());
@@ -187,7 +183,7 @@ fn a_narrow_terminal_is_room_enough() {
 fn leaves_a_core(command: &mut std::process::Command, is_at_work: impl FnOnce(&Terminal)) -> bool {
     let terminal = Terminal::spawn(command);
     is_at_work(&terminal);
-    send(Signal::QUIT, &terminal);
+    send(Signal::QUIT, &terminal.child);
     let ran = terminal.wait();
     assert_eq!(ran.status.signal(), Some(Signal::QUIT.as_raw()), "{}", ran.text());
     ran.status.core_dumped()

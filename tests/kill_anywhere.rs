@@ -9,9 +9,8 @@ use crate::sign_in::sandbox;
 use crate::terminal::run;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Mutex;
 
@@ -153,49 +152,11 @@ impl Verb {
                 for gone in [TOKEN_FILE, ROLE_FILE] {
                     assert!(!sandbox.path(gone).exists(), "{at}: {gone}");
                 }
-                let left = temporary_files(sandbox);
+                let left = sandbox.temporary_files();
                 assert!(!left.iter().any(|path| path.starts_with(sandbox.path(".aws"))), "{at}: {left:?}");
             }
         }
-        expect_sound(sandbox, at);
-    }
-}
-
-/// Everything of ours and of the AWS CLI's caches.
-fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
-    fn walk(path: PathBuf, found: &mut Vec<PathBuf>) {
-        match fs::read_dir(&path) {
-            Ok(entries) => entries.for_each(|entry| walk(entry.unwrap().path(), found)),
-            Err(_) => found.push(path),
-        }
-    }
-    let mut found = Vec::new();
-    for folder in [".aws/sso", ".aws/cli", ".local/state/awsdir"].map(|folder| sandbox.path(folder)) {
-        if folder.exists() {
-            walk(folder, &mut found);
-        }
-    }
-    found
-}
-
-fn is_temporary(path: &Path) -> bool {
-    path.file_name().unwrap().as_encoded_bytes().starts_with(b".")
-}
-
-fn temporary_files(sandbox: &Sandbox) -> Vec<PathBuf> {
-    files(sandbox).into_iter().filter(|path| is_temporary(path)).collect()
-}
-
-/// Files are whole, and nobody else's.
-fn expect_sound(sandbox: &Sandbox, at: &str) {
-    for path in files(sandbox) {
-        let shown = path.display();
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{at}: {shown}");
-        let content = fs::read(&path).unwrap();
-        if path.extension().is_some_and(|extension| extension == "json") && !is_temporary(&path) {
-            let parsed = serde_json::from_slice::<serde_json::Value>(&content);
-            assert!(parsed.is_ok(), "{at}: {shown}: {}", String::from_utf8_lossy(&content));
-        }
+        sandbox.expect_sound_files(at);
     }
 }
 
@@ -223,11 +184,11 @@ fn try_at(verb: Verb, point: &Point, injected: Injected) {
                 _ => false,
             };
             assert!(named, "{at}: {code:?} {}", ended.said);
-            let left = temporary_files(&sandbox);
+            let left = sandbox.temporary_files();
             assert!(*call == "unlink" || left.is_empty(), "{at}: {left:?}");
         }
     }
-    expect_sound(&sandbox, &at);
+    sandbox.expect_sound_files(&at);
     verb.expect_recovery(&sandbox, &at);
 }
 

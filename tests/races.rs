@@ -34,7 +34,7 @@ fn export_by_many(sandbox: &Sandbox, profiles: &[&str]) -> BTreeSet<String> {
     terminals.into_iter().map(exported).collect()
 }
 
-fn send(signal: Signal, child: &Child) {
+pub(crate) fn send(signal: Signal, child: &Child) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -293,6 +294,10 @@ pub(crate) fn available(program: &str) -> bool {
     found
 }
 
+fn is_temporary(path: &Path) -> bool {
+    path.file_name().unwrap().as_encoded_bytes().starts_with(b".")
+}
+
 /// Whether strace may trace; containers may forbid it.
 pub(crate) fn may_trace() -> bool {
     let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output().unwrap().status.success();
@@ -365,6 +370,39 @@ impl Sandbox {
         }
         secrets.retain(|(_, secret)| !secret.is_empty());
         secrets
+    }
+
+    /// Every file in a folder of the HOME and below it; none if there is no such folder.
+    pub(crate) fn files(&self, folder: impl AsRef<Path>) -> Vec<PathBuf> {
+        fn below(folder: &Path) -> Vec<PathBuf> {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+            let is_folder = |path: &Path| path.is_dir() && !path.is_symlink();
+            entries.flat_map(|path| if is_folder(&path) { below(&path) } else { vec![path] }).collect()
+        }
+        below(&self.path(folder))
+    }
+
+    /// Our files, and the caches that are the AWS CLI's too.
+    pub(crate) fn kept(&self) -> Vec<PathBuf> {
+        [".aws/sso", ".aws/cli", ".local/state/awsdir"].map(|folder| self.files(folder)).concat()
+    }
+
+    /// Those that a writer has left who did not come to an end.
+    pub(crate) fn temporary_files(&self) -> Vec<PathBuf> {
+        self.kept().into_iter().filter(|path| is_temporary(path)).collect()
+    }
+
+    /// What is kept is whole, and for nobody else's eyes.
+    pub(crate) fn expect_sound_files(&self, when: &str) {
+        for path in self.kept() {
+            let shown = path.display();
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{when}: {shown}");
+            if path.extension().is_some_and(|extension| extension == "json") && !is_temporary(&path) {
+                let content = std::fs::read(&path).unwrap();
+                let parsed = serde_json::from_slice::<Value>(&content);
+                assert!(parsed.is_ok(), "{when}: {shown}: {}", String::from_utf8_lossy(&content));
+            }
+        }
     }
 
     /// The names in a folder of the HOME, sorted; none if there is no such folder.

@@ -5,7 +5,6 @@ use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, may_trace};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 
 in_each_shell! {
     secrets_are_where_they_belong_and_go_with_the_logout,
@@ -19,15 +18,10 @@ fn seen(secrets: &Secrets, text: &[u8]) -> BTreeSet<&'static str> {
     secrets.iter().filter(|(_, secret)| holds(secret)).map(|(kind, _)| *kind).collect()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() && !path.is_symlink() { files(&path) } else { vec![path] }).collect()
-}
-
 /// What is seen in the files of the HOME but the trace, a line for each file.
 fn left(sandbox: &Sandbox, secrets: &Secrets) -> Vec<String> {
     let mut lines = Vec::new();
-    for path in files(&sandbox.home()) {
+    for path in sandbox.files("") {
         let seen = seen(secrets, &fs::read(&path).unwrap_or_default());
         if seen.is_empty() || path == sandbox.path(TRACE) {
             continue;
