@@ -1,7 +1,7 @@
 //! The AWS CLI's caches, both ways: what we write is what it writes, what it writes we read.
 
 use crate::identity_center::{Fault, IdentityCenter, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, may_trace_awsdir};
 use crate::sign_in::{REGISTRATION, sandbox};
 use crate::terminal::{run, run_with_piped_stdout};
 use serde_json::{Value, json};
@@ -380,7 +380,7 @@ fn hook_in_app(sandbox: &Sandbox, mut command: std::process::Command) -> String 
 
 #[test]
 fn an_unchanged_config_is_not_read_again() {
-    if !crate::sandbox::available("strace") {
+    if !may_trace_awsdir() {
         return;
     }
     let sandbox = Sandbox::new();

@@ -16,7 +16,7 @@ mount -t tmpfs -o size=512k,mode=755 none "$HOME" && cp -a "$copy/." "$HOME" || 
 rm -r "$copy"
 case $mounting in
   full) cat /dev/zero >"$HOME/everything" 2>/dev/null ;;
-  read-only) mount -o remount,ro "$HOME" || exit 99 ;;
+  read-only) mount -o remount,bind,ro "$HOME" || exit 99 ;;
 esac
 cd "$PWD" || exit 99
 "$@"

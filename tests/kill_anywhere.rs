@@ -4,7 +4,7 @@
 //! strace does both, at each such call of each verb in turn.
 
 use crate::identity_center::Operation;
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, available, from_now, may_trace};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, may_trace_awsdir};
 use crate::sign_in::sandbox;
 use crate::terminal::run;
 use std::collections::{BTreeMap, VecDeque};
@@ -194,7 +194,7 @@ fn try_at(verb: Verb, point: &Point, injected: Injected) {
 
 /// Tries a verb at its points, several at a time.
 fn try_everywhere(verb: Verb) {
-    if !available("strace") || !may_trace() {
+    if !may_trace_awsdir() {
         return;
     }
     let points = verb.points();

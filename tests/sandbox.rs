@@ -308,6 +308,15 @@ pub(crate) fn may_trace() -> bool {
     traced
 }
 
+/// Whether strace may look into awsdir, which keeps debuggers out: only root's come in.
+pub(crate) fn may_trace_awsdir() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        skipped("only root can trace a process that keeps debuggers out");
+    }
+    is_root && available("strace") && may_trace()
+}
+
 /// What was said and asked, with words for what differs from run to run.
 impl Sandbox {
     /// [`Sandbox::steady`], and the queries of URLs, user codes, process, request and error numbers replaced too.
