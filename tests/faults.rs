@@ -2,13 +2,15 @@
 //!
 //! `docs/reliability.md` shows the outcome; `AWSDIR_WRITE_DOCS=1 cargo test faults` writes it there.
 
+use crate::homes::may_mount;
 use crate::identity_center::{Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, skipped};
 use crate::sign_in::{REGISTRATION, get, location, sandbox};
 use crate::terminal::{Ran, Terminal, run};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt::Write as _;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -596,4 +598,29 @@ fn every_fault_of_every_operation_is_in_the_documentation() {
     };
     let difference = only('-', known, &tables) + &only('+', &tables, known);
     assert!(known.trim() == tables.trim(), "docs/reliability.md is not what happens:\n{difference}");
+}
+
+/// The system's resolver cannot be interrupted; its thread is left behind.
+#[test]
+fn a_resolver_that_never_answers_keeps_nobody() {
+    const RESOLVER: &str = "127.0.0.77:53";
+    let Ok(_silent) = UdpSocket::bind(RESOLVER) else {
+        return skipped(&format!("a resolver cannot listen on {RESOLVER}"));
+    };
+    if !may_mount() {
+        return;
+    }
+    let sandbox = sandbox();
+    sandbox.sign_in(|_| {});
+    let resolv = sandbox.write("resolv.conf", "nameserver 127.0.0.77\noptions timeout:30 attempts:5\n");
+    let mut command = sandbox.command("unshare");
+    command.args(["-rm", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""]).arg(resolv);
+    command.arg(env!("CARGO_BIN_EXE_awsdir")).args(["logout", "--session", "corp"]);
+    command.env("AWS_ENDPOINT_URL_SSO", "http://portal.awsdir-test.example");
+    let before = Instant::now();
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("could not reach `http://portal.awsdir-test.example`"), "{said}");
+    assert!(before.elapsed() < Duration::from_secs(15) + SLACK, "{:?}", before.elapsed());
 }

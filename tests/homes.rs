@@ -23,7 +23,7 @@ cd "$PWD" || exit 99
 "#;
 
 /// Whether file systems can be mounted here, by whoever we are.
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let mount = "mount -t tmpfs none /tmp";
     let may = available("unshare")
         && Command::new("unshare").args(["-rm", "sh", "-c", mount]).output().is_ok_and(|ran| ran.status.success());
