@@ -188,6 +188,7 @@ fn a_refresh_token_that_another_tool_has_just_spent_costs_no_sign_in() {
     sandbox.idc.inject(Operation::CreateToken, late, 1);
     let children = start_many(&sandbox, &["read-only", "prod-admin"]);
     assert!(sandbox.idc.wait_for(Operation::CreateToken, 1, LIMIT));
+    // It takes the other tool that long from its answer to its file.
     std::thread::sleep(Duration::from_millis(100));
     write_in_place(&sandbox.path(TOKEN_FILE), &renewed);
     assert_eq!(codes(children), BTreeSet::from([0]));
