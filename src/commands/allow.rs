@@ -13,10 +13,12 @@ pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
     let found = dotfiles::read(&path)?;
     found.check_owner(context.uid)?;
     let dotfile = found.parse()?;
-    gather::check_link(&found, &profiles::profile(context, &dotfile.profile), false)?;
+    let profile = profiles::profile(context, &dotfile.profile);
+    gather::check_link(&found, &profile, false)?;
     trust::allow(context, &found)?;
     generation::advance(context)?;
-    context.say(&format!("awsdir: allowed `{}`: {}", path.display(), gather::selection(context, &dotfile)));
+    let selection = gather::selection(&dotfile, profile.as_ref().ok());
+    context.say(&format!("awsdir: allowed `{}`: {selection}", path.display()));
     Ok(())
 }
 

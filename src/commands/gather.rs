@@ -38,7 +38,7 @@ impl Directory {
         let profile = profiles::profile(context, &dotfile.profile);
         check_link(&found, &profile, allowed)?;
         if !allowed {
-            let selects = selection(context, &dotfile);
+            let selects = selection(&dotfile, profile.as_ref().ok());
             return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
         }
         Ok(Self { path, dotfile, profile: profile?, settings })
@@ -77,13 +77,15 @@ pub(super) fn check_link(found: &Found, profile: &Result<Profile>, allowed: bool
         // Nobody can tell: the config is out of order.
         Err(_) => allowed,
     };
-    if is_named || !found.is_link() { Ok(()) } else { Err(found.leads_astray()) }
+    if is_named || !found.is_link { Ok(()) } else { Err(found.leads_astray()) }
 }
 
 /// What a dotfile selects, in words: the profile, and what it stands for if that can be told.
-pub(super) fn selection(context: &Context, dotfile: &Dotfile) -> String {
-    let profile = profiles::sso_profile(context, &dotfile.profile);
-    let role = profile.map(|p| format!(" ({} in account {})", p.role_name, p.account_id)).unwrap_or_default();
+pub(super) fn selection(dotfile: &Dotfile, profile: Option<&Profile>) -> String {
+    let role = match profile {
+        Some(Profile::Sso(profile)) => format!(" ({} in account {})", profile.role_name, profile.account_id),
+        _ => String::new(),
+    };
     let region = dotfile.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
     format!("profile `{}`{role}{region}", dotfile.profile)
 }

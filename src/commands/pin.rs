@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
         None => context.directory.clone(),
     };
     let path = directory.join(FILE_NAME);
-    Profiles::load(context)?.profile(&arguments.profile)?;
+    let profile = Profiles::load(context)?.profile(&arguments.profile)?;
     let text = text(&path, &arguments.profile, arguments.region.as_deref())?;
     // What we write must be what we would read.
     dotfile::parse(text.as_bytes()).map_err(|error| Error::Dotfile { path: path.clone(), error })?;
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
     let found = dotfiles::read(&path)?;
     trust::allow(context, &found)?;
     generation::advance(context)?;
-    let selection = gather::selection(context, &found.parse()?);
+    let selection = gather::selection(&found.parse()?, Some(&profile));
     context.say(&format!("awsdir: pinned `{}` to {selection}", directory.display()));
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::context::join;
 use crate::core::dotfile::{self, Dotfile, FILE_NAME, MAX_BYTES};
 use crate::error::{Error, Result};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
@@ -18,6 +19,9 @@ pub(crate) struct Found {
     pub(crate) content: Vec<u8>,
     owner: u32,
     mode: u32,
+    /// The file is elsewhere. Then it may be a secret of the person's, and unless it is a dotfile that names one of their
+    /// profiles, no word of it is shown.
+    pub(crate) is_link: bool,
 }
 
 /// The nearest dotfile from `directory` upwards. The walk ends at the first regular file of the name, at the root, or
@@ -41,16 +45,22 @@ pub(crate) fn find(directory: &Path, ceiling: Option<&OsStr>) -> Option<PathBuf>
 /// whatever the path has become.
 pub(crate) fn read(path: &Path) -> Result<Found> {
     let failed = |source: std::io::Error| Error::File { verb: "read", path: path.to_owned(), source };
-    let descriptor = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| failed(errno.into()))?;
-    let file = File::from(descriptor);
+    let open = |more| {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
+        rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+    };
+    let (file, is_link) = match open(OFlags::NOFOLLOW) {
+        Err(Errno::LOOP) => (open(OFlags::empty()), true),
+        opened => (opened, false),
+    };
+    let file = file.map_err(|errno| failed(errno.into()))?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Error::DotfileRefused { path: path.to_owned(), why: "it is not a regular file", mend: None });
     }
     let mut content = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut content).map_err(failed)?;
-    Ok(Found { path: path.to_owned(), content, owner: metadata.uid(), mode: metadata.mode() })
+    Ok(Found { path: path.to_owned(), content, owner: metadata.uid(), mode: metadata.mode(), is_link })
 }
 
 impl Found {
@@ -68,16 +78,10 @@ impl Found {
     }
 
     pub(crate) fn parse(&self) -> Result<Dotfile> {
-        dotfile::parse(&self.content).map_err(|error| match self.is_link() {
+        dotfile::parse(&self.content).map_err(|error| match self.is_link {
             true => self.leads_astray(),
             false => Error::Dotfile { path: self.path.clone(), error },
         })
-    }
-
-    /// Whether the file is elsewhere. Then it may be a secret of the person's, and unless it is a dotfile that names one of
-    /// their profiles, no word of it is shown.
-    pub(crate) fn is_link(&self) -> bool {
-        self.path.is_symlink()
     }
 
     pub(crate) fn leads_astray(&self) -> Error {
@@ -106,6 +110,37 @@ mod tests {
         assert_eq!(find(&inner, None), Some(outer.join(FILE_NAME)));
         fs::write(outer.join("b").join(FILE_NAME), "nearer").unwrap();
         assert_eq!(find(&inner, None), Some(outer.join("b").join(FILE_NAME)));
+    }
+
+    #[test]
+    fn what_is_read_through_a_link_is_known_for_it_whatever_stands_there_by_then() {
+        use std::os::unix::fs::symlink;
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        let folder = tempfile::tempdir().unwrap();
+        let [path, new, secret] = ["dotfile", "new", "secret"].map(|name| folder.path().join(name));
+        fs::write(&secret, "secret").unwrap();
+        symlink(&secret, &path).unwrap();
+        let (mut through_a_link, mut straight, done) = (0, 0, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    fs::write(&new, "plain").unwrap();
+                    fs::rename(&new, &path).unwrap();
+                    symlink(&secret, &new).unwrap();
+                    fs::rename(&new, &path).unwrap();
+                }
+            });
+            let mut wrong = 0;
+            while wrong == 0 && through_a_link.min(straight) < 2000 {
+                let found = read(&path).unwrap();
+                let is_secret = found.content == b"secret";
+                through_a_link += u32::from(is_secret);
+                straight += u32::from(!is_secret);
+                wrong += u32::from(is_secret && !found.is_link);
+            }
+            done.store(true, Relaxed);
+            assert_eq!(wrong, 0, "after {through_a_link} and {straight}");
+        });
     }
 
     #[test]
