@@ -67,7 +67,7 @@ fn token(object: &Object) -> Option<Token> {
 /// Writes a token, keeping the unknown fields of the file that is there.
 pub(crate) fn write_token(context: &Context, session: &SsoSession, token: &Token) -> Result<()> {
     let path = token_path(context, session)?;
-    files::replace(&path, &token_document(&path, session, token))
+    keep(&path, &token_document(&path, session, token))
 }
 
 /// Room on the disk for a token that is about to be paid for.
@@ -84,7 +84,10 @@ pub(crate) fn write_token_there(
     session: &SsoSession,
     token: &Token,
 ) -> Result<()> {
-    room.write(&token_document(&token_path(context, session)?, session, token))
+    let path = token_path(context, session)?;
+    room.write(&token_document(&path, session, token))?;
+    files::sweep_abandoned(&path);
+    Ok(())
 }
 
 fn token_document(path: &Path, session: &SsoSession, token: &Token) -> Zeroizing<Vec<u8>> {
@@ -171,7 +174,7 @@ pub(crate) fn write_registration(
     if flow == Flow::Pkce {
         object.insert("grantTypes".into(), json!(["authorization_code", "refresh_token"]));
     }
-    files::replace(&registration_path(context, session)?, &python_json(&*object))
+    keep(&registration_path(context, session)?, &python_json(&*object))
 }
 
 /// Forgets a registration that the service no longer knows.
@@ -240,11 +243,18 @@ pub(crate) fn write_role_credentials(
         set("Expiration", &credentials.expires_at.to_string());
         set("AccountId", &profile.account_id);
     }
-    files::replace(&path, &python_json(&*object))
+    keep(&path, &python_json(&*object))
 }
 
 pub(crate) fn remove_role_credentials(context: &Context, profile: &SsoProfile) -> Result<()> {
     files::remove(&role_path(context, profile)?)
+}
+
+/// Writes a document of secrets, and leaves none of earlier ones lying about.
+fn keep(path: &Path, document: &[u8]) -> Result<()> {
+    files::replace(path, document)?;
+    files::sweep_abandoned(path);
+    Ok(())
 }
 
 /// A cache file's JSON object, overwritten in memory when dropped.
@@ -300,7 +310,7 @@ fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
     object.get(key)?.as_str()
 }
 
-/// JSON with `", "` and `": "` and with `\uXXXX` for all that is not ASCII, as Python's `json.dumps` writes it.
+/// JSON with `", "` and `": "` and with a `\u` escape for all that is not ASCII, as Python's `json.dumps` writes it.
 fn python_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     struct Spaced;
     impl serde_json::ser::Formatter for Spaced {
@@ -356,6 +366,13 @@ mod tests {
         assert_eq!(token(legacy()), "fd38b7587310b352143572b2aeed0f1d09e0106d.json");
         assert_eq!(registration(corp()), "853c0f67fd70ea528417264a15654e98c641e3d0.json");
         assert_eq!(registration(legacy()), "a9827a8c4c6701c77f76cbeb6e2bcaa0c3277bf3.json");
+    }
+
+    #[test]
+    fn no_text_of_a_document_outlives_it() {
+        let mut value = json!({"accessToken": "A", "n": 1, "x": ["y", {"z": "deep"}]});
+        wipe(&mut value);
+        assert_eq!(value, json!({"accessToken": "", "n": 1, "x": ["", {"z": ""}]}));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) fn create_private_directory(path: &Path) -> Result<()> {
 /// Replaces a file at once and for good: a temporary file beside it, created readable by nobody else (0600), written,
 /// fsynced and renamed. A process killed on the way leaves the old file whole.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    Replacement::begin(path, 0o600)?.write(bytes)
+    replace_with_mode(path, bytes, 0o600)
 }
 
 /// [`replace`] for a file that is not a secret and keeps company with the user's own.
@@ -84,12 +84,9 @@ impl Replacement {
         Ok(Self { path: path.to_owned(), temporary, file, room: 0, in_place: false })
     }
 
-    /// Puts it in place, and clears away what writers that were killed have left.
+    /// [`replace`], where there is room.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<()> {
-        let path = self.path.clone();
-        self.finish(bytes, File::sync_all)?;
-        sweep(&path, is_abandoned);
-        Ok(())
+        self.finish(bytes, File::sync_all)
     }
 
     fn finish(mut self, bytes: &[u8], sync: fn(&File) -> io::Result<()>) -> Result<()> {
@@ -148,6 +145,15 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes what writers that were killed have left of replacements: temporary files older than any write takes.
+pub(crate) fn sweep_abandoned(path: &Path) {
+    const ABANDONED: Duration = Duration::from_mins(10);
+    sweep(path, |entry| {
+        let modified = entry.metadata().and_then(|found| found.modified()).ok();
+        modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
+    });
+}
+
 /// Removes those temporary files of `path` that are `stale`.
 fn sweep(path: &Path, stale: impl Fn(&DirEntry) -> bool) {
     let prefix = temporary_prefix(path);
@@ -157,13 +163,6 @@ fn sweep(path: &Path, stale: impl Fn(&DirEntry) -> bool) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-/// Whether a temporary file is older than any write takes: its writer was killed.
-fn is_abandoned(entry: &DirEntry) -> bool {
-    const ABANDONED: Duration = Duration::from_mins(10);
-    let modified = entry.metadata().and_then(|found| found.modified()).ok();
-    modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
 }
 
 #[cfg(test)]
@@ -196,6 +195,7 @@ mod tests {
         std::mem::forget(abandoned);
         let at_work = Replacement::with_room(&path, 64).unwrap();
         Replacement::with_room(&path, 64).unwrap().write(b"short").unwrap();
+        sweep_abandoned(&path);
         assert_eq!(names(), 2, "the new file, and the one at work");
         assert_eq!(fs::read(&path).unwrap(), b"short");
         at_work.write(&[b'x'; 100]).unwrap();
