@@ -48,21 +48,25 @@ pub fn check(name: &str, bytes: &[u8]) {
     (property.check)(bytes);
 }
 
-const PROPERTIES: [Property; 13] = [
-    Property { name: "dotfile", check: dotfile },
-    Property { name: "aws_config", check: aws_config },
-    Property { name: "settings", check: settings },
-    Property { name: "token", check: token },
-    Property { name: "role_credentials", check: role_credentials },
-    Property { name: "profile_record", check: profile_record },
-    Property { name: "setback", check: setback },
-    Property { name: "service_answer", check: service_answer },
-    Property { name: "loopback", check: loopback },
-    Property { name: "mark", check: mark },
-    Property { name: "timestamp", check: timestamp },
-    Property { name: "quoting", check: quoting },
-    Property { name: "command_line", check: command_line },
-];
+/// One list: each is run by libFuzzer, on the corpus, and on any bytes.
+macro_rules! properties {
+    ($($name:ident)+) => {
+        const PROPERTIES: &[Property] = &[$(Property { name: stringify!($name), check: $name }),+];
+
+        #[cfg(test)]
+        mod on_any_bytes {$(
+            #[test]
+            fn $name() {
+                super::tests::holds_for_any_bytes(stringify!($name));
+            }
+        )+}
+    };
+}
+
+properties! {
+    dotfile aws_config settings token role_credentials profile_record setback service_answer loopback mark timestamp
+    quoting command_line
+}
 
 // --- files --------------------------------------------------------------------------------------------------
 
@@ -712,7 +716,7 @@ mod tests {
             names.sort();
             names
         };
-        let mut ours = PROPERTIES.map(|property| property.name.to_owned()).to_vec();
+        let mut ours: Vec<_> = PROPERTIES.iter().map(|property| property.name.to_owned()).collect();
         ours.sort();
         assert_eq!(names("fuzz_targets"), ours);
         assert_eq!(names("corpus"), ours);
@@ -764,8 +768,8 @@ mod tests {
         bytes
     }
 
-    fn holds_for_any_bytes(name: &str) {
-        let Property { check, .. } = PROPERTIES.into_iter().find(|property| property.name == name).unwrap();
+    pub(super) fn holds_for_any_bytes(name: &str) {
+        let Property { check, .. } = PROPERTIES.iter().find(|property| property.name == name).unwrap();
         let seeds = proptest::sample::select(corpus(name).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>());
         let near = (seeds, proptest::collection::vec(edit(), 1..6)).prop_map(|(seed, edits)| edited(seed, &edits));
         let bytes = prop_oneof![4 => near, 1 => proptest::collection::vec(any::<u8>(), 0..300)];
@@ -779,20 +783,6 @@ mod tests {
                 TestError::Fail(why, bytes) => panic!("{name}, `{}`: {why}", bytes.escape_ascii()),
                 TestError::Abort(why) => panic!("{name}: {why}"),
             });
-    }
-
-    macro_rules! any_bytes {
-        ($($name:ident)+) => {$(
-            #[test]
-            fn $name() {
-                holds_for_any_bytes(stringify!($name));
-            }
-        )+};
-    }
-
-    any_bytes! {
-        dotfile aws_config settings token role_credentials profile_record setback service_answer loopback mark timestamp
-        quoting command_line
     }
 
     /// Against what the shells are known to make of it, and not only against our own quoting.
