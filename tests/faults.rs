@@ -25,6 +25,9 @@ const SLACK: Duration = Duration::from_secs(15);
 /// More often than anything is asked.
 const FOR_EVER: usize = 99;
 
+/// How often a request is sent at most, but for polls.
+const TIMES: usize = 4;
+
 /// An operation, by the command that runs it.
 struct Subject {
     name: &'static str,
@@ -50,10 +53,10 @@ enum Flow {
 /// When the same request is sent again.
 #[derive(Clone, Copy)]
 enum SentAgain {
-    /// As [`SentAgain::UpTo`] four times, if the service says that it did nothing.
+    /// Whenever that may help: it spends nothing.
+    Freely,
+    /// If the service says that it did nothing.
     IfThrottled,
-    /// Until it has been sent so often.
-    UpTo(usize),
     EachInterval,
 }
 
@@ -70,7 +73,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |sandbox| std::fs::remove_file(sandbox.path(".aws/sso/cache").join(REGISTRATION)).unwrap(),
         late: false,
-        sent_again: SentAgain::UpTo(4),
+        sent_again: SentAgain::Freely,
         patience: 15,
     },
     Subject {
@@ -80,7 +83,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::DeviceCode,
         prepare: |_| {},
         late: false,
-        sent_again: SentAgain::UpTo(4),
+        sent_again: SentAgain::Freely,
         patience: 15,
     },
     Subject {
@@ -133,7 +136,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |_| {},
         late: false,
-        sent_again: SentAgain::UpTo(4),
+        sent_again: SentAgain::Freely,
         patience: 30,
     },
     Subject {
@@ -143,7 +146,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: get_role_for_five_minutes,
         late: false,
-        sent_again: SentAgain::UpTo(4),
+        sent_again: SentAgain::Freely,
         patience: 5,
     },
     Subject {
@@ -153,7 +156,7 @@ const SUBJECTS: [Subject; 9] = [
         flow: Flow::Browser,
         prepare: |_| {},
         late: false,
-        sent_again: SentAgain::UpTo(4),
+        sent_again: SentAgain::Freely,
         patience: 15,
     },
 ];
@@ -284,9 +287,8 @@ impl Case {
     fn most(&self) -> usize {
         let throttled = matches!(self.trouble, Trouble::Service(fault) if matches!(fault(), Fault::Throttle { .. }));
         match self.subject.sent_again {
-            SentAgain::IfThrottled if throttled => 4,
-            SentAgain::IfThrottled => 1,
-            SentAgain::UpTo(times) => times,
+            SentAgain::IfThrottled if !throttled => 1,
+            SentAgain::IfThrottled | SentAgain::Freely => TIMES,
             // An interval is a second.
             SentAgain::EachInterval => usize::try_from(self.subject.patience).unwrap(),
         }
@@ -332,8 +334,7 @@ impl Case {
         let lasts = self.times == FOR_EVER;
         let asked = match (met.asked, self.subject.sent_again) {
             (None, _) => "–".to_owned(),
-            (Some(2..), SentAgain::UpTo(times)) if lasts => format!("up to {times}"),
-            (Some(2..), SentAgain::IfThrottled) if lasts => "up to 4".to_owned(),
+            (Some(2..), SentAgain::Freely | SentAgain::IfThrottled) if lasts => format!("up to {TIMES}"),
             (Some(2..), SentAgain::EachInterval) if lasts => "each interval".to_owned(),
             (Some(asked), _) => asked.to_string(),
         };

@@ -133,6 +133,8 @@ impl Meanwhile {
         let thread = std::thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
                 doing();
+                // A program that writes files does not only that.
+                std::thread::sleep(Duration::from_millis(2));
             }
         });
         Self(done, Some(thread))
@@ -152,9 +154,6 @@ fn write_in_place(path: &Path, content: &str) {
     for half in content.as_bytes().chunks(content.len() / 2 + 1) {
         std::io::Write::write_all(&mut file, half).unwrap();
     }
-    drop(file);
-    // A program that writes a file does not only that.
-    std::thread::sleep(Duration::from_millis(2));
 }
 
 #[test]
