@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, Reply, Request};
 use super::sts::hex;
-use super::{IdentityCenter, State, random_base32, random_base64, told};
+use super::{IdentityCenter, State, random_base32, random_base64, since_epoch, told};
 
 /// Who role credentials act as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,20 @@ pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answ
     }});
     state.issued.push(issued);
     Ok(Reply::json(200, &reply))
+}
+
+/// The role credentials with the access key id `key`, for a server that checks signatures.
+pub(super) fn issued(state: &State, request: &Request) -> Reply {
+    let Some(issued) = state.issued(request.parameter("key")) else {
+        return error(404, "ResourceNotFoundException", "not issued here");
+    };
+    Reply::json(
+        200,
+        &json!({
+            "secret": issued.secret_access_key, "token": issued.session_token,
+            "expires": since_epoch(issued.expires).as_secs_f64(),
+        }),
+    )
 }
 
 pub(super) fn list_accounts(state: &mut State, request: &Request) -> Answer {
