@@ -25,12 +25,13 @@ pub(crate) struct Cli {
 /// Run one command as another role, signing in first if need be
 ///
 /// The command gets role credentials and regions in its environment and no other AWS credential or profile
-/// variables. The process becomes the command: signals, job control and the exit status are its own.
+/// variables. The process becomes the command: signals, job control and the exit status are its own. With
+/// `--renew` it stays beside the command, and hands it fresh role credentials for as long as it runs.
 #[derive(Debug, PartialEq, Eq, Parser)]
 #[command(
     name = "with-aws",
     version,
-    after_help = "Example: with-aws read-only -- restic backup ~/work\n\n\
+    after_help = "Examples: with-aws read-only -- aws s3 ls\n          with-aws --renew backup -- restic backup ~/work\n\n\
 Exit codes: 125 awsdir's own failure, 126 not executable, 127 not found, else the command's own.",
     max_term_width = 100
 )]
@@ -85,7 +86,7 @@ pub(crate) enum Command {
     /// Say what is in force here and why, and what will happen next
     Status(Status),
     /// Run one command as another role (the same as with-aws)
-    #[command(after_help = "Example: awsdir exec read-only -- restic backup ~/work")]
+    #[command(after_help = "Example: awsdir exec read-only -- aws s3 ls")]
     Exec(Exec),
     /// Print role credentials, as `aws configure export-credentials` does
     #[command(after_help = "Example: eval \"$(awsdir export read-only --format env)\"")]
@@ -200,6 +201,12 @@ pub(crate) struct Exec {
     /// Whether to sign in if that is needed
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
     pub(crate) login: ExecLogin,
+    /// Renew the role credentials for as long as the command runs
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// How the command gets them; without `--renew` in its environment, with it from an endpoint
+    #[arg(long, value_name = "HOW")]
+    pub(crate) credentials: Option<Delivery>,
     /// A profile of ~/.aws/config
     pub(crate) profile: String,
     /// The command and its arguments
@@ -220,6 +227,17 @@ pub(crate) enum ExecLogin {
     Never,
 }
 
+/// How a command gets its role credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Delivery {
+    /// Environment variables, for programs of every age; they cannot be renewed
+    Env,
+    /// A container-credentials endpoint on 127.0.0.1, which SDKs ask again; implies --renew
+    Endpoint,
+    /// A credentials file with a `credential_process`, for programs that read only files; implies --renew
+    Process,
+}
+
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Export {
     /// A profile; without it, the one in force here
@@ -232,6 +250,9 @@ pub(crate) struct Export {
 pub(crate) struct CredentialProcess {
     /// A profile of ~/.aws/config
     pub(crate) profile: String,
+    /// Renew first if the role credentials have less time left than this (`30m`, `1h`)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) min_ttl: Option<Duration>,
 }
 
 #[derive(Debug, PartialEq, Eq, Args)]

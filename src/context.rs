@@ -22,7 +22,7 @@ pub(crate) enum Verbosity {
 }
 
 /// The world a command runs in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// The directory as the shell sees it: `$PWD` with its symlinks where that is true, so that we walk up the
     /// same way as the shell does.
@@ -69,6 +69,11 @@ impl Context {
             verbosity: Verbosity::default(),
             color: false,
         }
+    }
+
+    /// The same world at the present moment, for those who have waited.
+    pub(crate) fn at_present(&self) -> Self {
+        Self { now: clock(), ..self.clone() }
     }
 
     /// A variable's value as it stands.
@@ -217,10 +222,19 @@ fn xdg(home: Option<&Path>, name: &str, default: &str, rest: &str) -> Option<Pat
     }
 }
 
+/// What stands after the name of one of the user's AWS files in the name of a symlink to it, beside a copy of ours that
+/// takes its place in a command of `with-aws --renew`. We read the user's own there too.
+pub(crate) const ORIGINAL: &str = ".awsdir-original";
+
 /// The path that the variable names, `~/` expanded, or `default` in the home directory.
 fn aws_file(home: Option<&Path>, name: &str, default: &str) -> Option<PathBuf> {
     match variable(name).filter(|value| !value.is_empty()) {
-        Some(value) => expand(home, Path::new(&value)),
+        Some(value) => {
+            let path = expand(home, Path::new(&value))?;
+            let mut original = path.clone().into_os_string();
+            original.push(ORIGINAL);
+            Some(std::fs::read_link(original).unwrap_or(path))
+        }
         None => Some(join(home?, [default])),
     }
 }

@@ -19,8 +19,8 @@ pub(crate) enum Error {
     Stdout(#[source] io::Error),
     #[error("the home directory is not known: `HOME` is not an absolute path")]
     NoHome,
-    #[error("could not listen on `127.0.0.1{}` for the browser", port.map(|port| format!(":{port}")).unwrap_or_default())]
-    Listen { port: Option<u16>, source: io::Error },
+    #[error("could not listen on `127.0.0.1{}` for {whom}", port.map(|port| format!(":{port}")).unwrap_or_default())]
+    Listen { port: Option<u16>, whom: &'static str, source: io::Error },
     #[error("could not {doing}")]
     System { doing: &'static str, source: io::Error },
     #[error("`{}` already exists and is not a dotfile: {error}", path.display())]

@@ -14,8 +14,10 @@ use crate::core::timestamp::Timestamp;
 use crate::error::{Error, pasteable};
 use crate::shell::{Format, Script, Shell, export};
 use crate::sso::aws::Aws;
-use crate::sso::loopback::{Callback, callback, target};
+use crate::sso::endpoint::refusal;
+use crate::sso::loopback::{Request, parse};
 use crate::sso::portal::{Client, Failure, Grant, Portal};
+use crate::sso::redirect::{Callback, callback};
 use crate::store::aws_config::sections;
 use crate::store::profiles::{Endpoints, Profiles};
 use crate::store::settings::Settings;
@@ -326,12 +328,36 @@ impl HttpConnector for Answer {
     }
 }
 
-/// What a browser, or anybody on this machine, sends to our port: a code only for our path with our `state`.
+/// Role credentials only for a GET of the one path, with the token: by the bytes themselves.
+fn handed_out(bytes: &[u8], request: &Request) {
+    if refusal(request, &Secret::new("t0ken"), 80).is_none() {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.trim_start_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r'));
+        let mut lines = lines.take_while(|line| !line.is_empty());
+        assert!(lines.next().is_some_and(|line| line.starts_with("GET /role-credentials HTTP/1.")), "{text:?}");
+        let has = |name: &str, values: &[&str]| {
+            let value = |line: &str| {
+                let (key, value) = line.split_once(':')?;
+                key.eq_ignore_ascii_case(name).then(|| value.trim_matches([' ', '\t']).to_owned())
+            };
+            let found: Vec<String> = lines.clone().filter_map(value).collect();
+            assert!(found.len() == 1 && values.contains(&found[0].as_str()), "{text:?}");
+        };
+        has("authorization", &["t0ken"]);
+        has("host", &["127.0.0.1:80", "localhost:80"]);
+    }
+}
+
+/// What a browser, an SDK, or anybody on this machine sends to our ports: a code only for our path with our `state`.
 fn loopback(bytes: &[u8]) {
     const STATE: &str = "s/1+%";
     let state = Secret::new(STATE);
-    let whole = target(bytes);
-    let Some(httparse::Status::Complete(target)) = whole else { return };
+    let Some(httparse::Status::Complete(request)) = parse(bytes) else { return };
+    handed_out(bytes, &request);
+    let Request { method, target, .. } = request;
+    if method != "GET" {
+        return;
+    }
     let heard = callback(&target, &state);
     assert!(callback(&target, &Secret::new("s/1+")).is_none() || heard.is_none(), "two states, one target");
     let Some(heard) = heard else { return };

@@ -27,7 +27,7 @@ pub(crate) fn awsdir(words: &[OsString]) -> Option<Cli> {
         ("export", [name, "--format", word] | ["--format", word, name]) => {
             Command::Export(Export { profile: Some(value(name)?), format: format(word)? })
         }
-        ("credential-process", [name]) => Command::CredentialProcess(CredentialProcess { profile: value(name)? }),
+        ("credential-process", [name]) => Command::CredentialProcess(CredentialProcess { profile: value(name)?, min_ttl: None }),
         _ => return None,
     };
     Some(Cli { global: GLOBAL, command })
@@ -44,6 +44,8 @@ fn exec(words: &[OsString]) -> Option<Exec> {
             region: None,
             min_ttl: None,
             login: ExecLogin::Auto,
+            renew: false,
+            credentials: None,
             profile: value(name.to_str()?)?,
             command: command.to_vec(),
         }),

@@ -2,7 +2,7 @@
 //! never opens a browser.
 
 use super::obtain::{self, Wanted};
-use super::print;
+use super::{print, seconds};
 use crate::cli::CredentialProcess;
 use crate::context::Context;
 use crate::error::Result;
@@ -12,7 +12,7 @@ pub(super) fn run(context: &Context, arguments: &CredentialProcess) -> Result<()
     let wanted = Wanted {
         profile: &arguments.profile,
         dotfile: None,
-        min_ttl: 0,
+        min_ttl: seconds(arguments.min_ttl),
         no_sign_in: Some("credential-process asks nobody"),
         login: None,
     };

@@ -1,25 +1,51 @@
-//! `awsdir exec` and `with-aws`: one command as another role. The process becomes the command.
+//! `awsdir exec` and `with-aws`: one command as another role. The process becomes the command, or stays beside it to renew
+//! its role credentials.
 
+use super::gather::Standing;
 use super::obtain::{self, Wanted};
-use crate::cli::{Exec, ExecLogin};
+use super::seconds;
+use super::supervise::Signals;
+use crate::cli::{Delivery, Exec, ExecLogin};
 use crate::context::{Context, clock};
-use crate::core::environment::{self, Mark, Role};
-use crate::error::{Error, Result};
+use crate::core::credentials::RoleCredentials;
+use crate::core::decision::Goal;
+use crate::core::environment::{self, Assignment, Mark, Role, SECRETS};
+use crate::core::profile::SsoProfile;
+use crate::error::{Error, Result, login_command, pasteable};
+use crate::sso::endpoint::{self, Endpoint};
+use crate::sso::{self, NotRenewed, Renewal};
+use crate::store::{aws_cache, stand_ins};
 use rustix::fs::Access;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
-/// Returns only if the command could not be started.
+/// Seconds before their end at which role credentials are renewed for a command that runs on: before any SDK asks for newer
+/// ones, which botocore does first, at 15 minutes.
+const AHEAD: i64 = 20 * 60;
+
 pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     let (name, command_arguments) =
         arguments.command.split_first().ok_or(Error::NotFound { command: OsString::new() })?;
     let program = find(name, context.var_os("PATH").as_deref())?;
-    let min_ttl = arguments.min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+    let min_ttl = seconds(arguments.min_ttl);
+    let delivery = match arguments.credentials {
+        Some(delivery) => delivery,
+        None if arguments.renew => Delivery::Endpoint,
+        None => Delivery::Env,
+    };
+    let wanted_ttl = match delivery {
+        Delivery::Env if arguments.renew => i64::MAX,
+        Delivery::Env => min_ttl,
+        Delivery::Endpoint | Delivery::Process => min_ttl.max(AHEAD),
+    };
     let no_sign_in = (arguments.login == ExecLogin::Never).then_some("`--login never`");
-    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl, no_sign_in, login: None };
+    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl: wanted_ttl, no_sign_in, login: None };
     let (profile, credentials) = obtain::role_credentials(context, wanted)?;
     let left = credentials.expires_at.since(clock());
     if left < min_ttl {
@@ -28,7 +54,7 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     let role = Role {
         profile: &profile.name,
         region: arguments.region.as_deref().or(profile.region.as_deref()),
-        credentials: Some(&credentials),
+        credentials: (delivery == Delivery::Env).then_some(&credentials),
         uid: context.uid,
     };
     let mut command = Command::new(&program);
@@ -39,13 +65,97 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
             command.env_remove(name);
         }
     }
-    for assignment in environment::for_child(role) {
-        match &assignment.value {
-            Some(value) => command.env(assignment.name, value),
-            None => command.env_remove(assignment.name),
+    assign(&mut command, &environment::for_child(role));
+    if delivery == Delivery::Env {
+        return Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) });
+    }
+    let signals = Signals::hold();
+    let awsdir = awsdir()?;
+    let process = (delivery == Delivery::Process).then(|| {
+        let words = [awsdir.as_os_str().to_string_lossy(), "credential-process".into(), profile.name.as_str().into()];
+        words.map(|word| pasteable(Path::new(&*word))).join(" ")
+    });
+    let stand_ins = stand_ins::prepare(context, process.as_deref())?;
+    assign(&mut command, &stand_ins.assignments);
+    let renewal = renewal(context, &profile, awsdir, wanted_ttl)?;
+    if process.is_some() {
+        sso::keep(renewal, credentials)?;
+    } else {
+        let Endpoint { uri, token } = endpoint::open(renewal, profile.account_id, credentials)?;
+        assign(&mut command, &environment::for_endpoint(&uri, token.expose(), |name| context.var_os(name)));
+    }
+    let ended = signals.supervise(&mut command)?;
+    drop(stand_ins);
+    Ok(ended.exit_code())
+}
+
+fn assign(command: &mut Command, assignments: &[Assignment]) {
+    for Assignment { name, value } in assignments {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
         };
     }
-    Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) })
+}
+
+/// Renews by a process of its own for each time: who sends a refresh token must live to read the answer, whatever becomes
+/// of us and the command.
+fn renewal(context: &Context, profile: &SsoProfile, awsdir: PathBuf, ahead: i64) -> Result<Renewal> {
+    let renew = {
+        let (context, profile) = (context.clone(), profile.clone());
+        move |end| {
+            let output = credential_process(&awsdir, &profile.name, ahead).output();
+            let renewed = output.ok().and_then(|output| RoleCredentials::from_process(&Zeroizing::new(output.stdout)));
+            // Where it fails it makes do with what is in hand.
+            renewed.filter(|renewed| renewed.expires_at > end).ok_or_else(|| not_renewed(&context, &profile))
+        }
+    };
+    Ok(Renewal {
+        context: context.clone(),
+        profile: profile.name.clone(),
+        login: login_command(profile.session.label(), Some(&profile.name)),
+        token_file: aws_cache::token_path(context, &profile.session)?,
+        ahead,
+        renew: Arc::new(renew),
+    })
+}
+
+fn credential_process(awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
+    let mut command = Command::new(awsdir);
+    command.args(["credential-process", "--min-ttl", &format!("{min_ttl}s"), "--", profile]);
+    // Out of reach of what the terminal sends to the command.
+    command.stdin(Stdio::null()).process_group(0);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Why a renewal has come to nothing, by what it has left.
+fn not_renewed(context: &Context, profile: &SsoProfile) -> NotRenewed {
+    let context = context.at_present();
+    let standing = match Standing::of(&context, profile, Goal::RoleCredentials { min_ttl: 0 }, false) {
+        Ok(standing) => standing,
+        Err(error) => return NotRenewed { why: error.to_string(), needs_person: false },
+    };
+    let needs_person = !standing.situation.renewable_at(context.now);
+    let why = match standing.setback {
+        Some(setback) if !needs_person => setback.why,
+        None if !needs_person => "nobody has said why".to_owned(),
+        _ => format!("the session `{}` is stale", profile.session.label()),
+    };
+    NotRenewed { why, needs_person }
+}
+
+/// The `awsdir` that belongs to this `with-aws`, if that is what we are.
+fn awsdir() -> Result<PathBuf> {
+    const NAME: &str = "awsdir";
+    let own = std::env::current_exe().map(|program| program.with_file_name(NAME));
+    let failed = |source| Error::System { doing: "find `awsdir`, which belongs beside `with-aws`", source };
+    match own {
+        Ok(own) if own.exists() => Ok(own),
+        _ => which::which(NAME).map_err(|error| failed(io::Error::other(error.to_string()))),
+    }
 }
 
 /// The program that a shell would run: as named if there is a slash in it, else the first executable on the path.

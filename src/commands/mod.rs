@@ -17,6 +17,7 @@ mod pin;
 mod prompt;
 mod refresh;
 mod status;
+mod supervise;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -24,6 +25,7 @@ use crate::core::environment::SECRETS;
 use crate::error::{Error, Result};
 use std::io::{self, Write as _};
 use std::process::{self, ExitCode, Stdio};
+use std::time::Duration;
 
 pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
@@ -55,6 +57,11 @@ fn detached_refresh() -> io::Result<process::Command> {
         command.env_remove(name);
     }
     Ok(command)
+}
+
+/// A `--min-ttl` in seconds.
+fn seconds(ttl: Option<Duration>) -> i64 {
+    ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Data for stdout. A pipe closed early is not a failure; the caller's caller sees to that.

@@ -1,6 +1,7 @@
 //! What Identity Center hands out: client registrations, access tokens with their refresh tokens, role credentials.
 
 use super::timestamp::Timestamp;
+use serde::Deserialize;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -32,6 +33,28 @@ pub(crate) struct RoleCredentials {
     pub(crate) secret_access_key: Secret,
     pub(crate) session_token: Secret,
     pub(crate) expires_at: Timestamp,
+}
+
+impl RoleCredentials {
+    /// Out of what a `credential_process` prints (`protocol.md` 6.1), if it is that and says when they end.
+    pub(crate) fn from_process(output: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Document {
+            version: u8,
+            access_key_id: String,
+            secret_access_key: String,
+            session_token: String,
+            expiration: String,
+        }
+        let document: Document = serde_json::from_slice(output).ok()?;
+        (document.version == 1).then_some(Self {
+            access_key_id: document.access_key_id,
+            secret_access_key: Secret::new(document.secret_access_key),
+            session_token: Secret::new(document.session_token),
+            expires_at: Timestamp::parse(&document.expiration)?,
+        })
+    }
 }
 
 /// A public OIDC client as RegisterClient made it.

@@ -128,6 +128,12 @@ pub(crate) fn decide(situation: &Situation) -> Decision {
     }
 }
 
+/// When role credentials are renewed for a command that outlives them: `ahead` seconds before their end; half-way where
+/// less than twice that is left, so that what is short-lived is not renewed all the time.
+pub(crate) fn renew_at(now: Timestamp, end: Timestamp, ahead: i64) -> Timestamp {
+    end.plus(-ahead.min(end.since(now) / 2))
+}
+
 /// When a shell must ask again although nothing it can see has changed; `None` if only an event can change anything.
 ///
 /// `setback_until` is when the setback in force ends.
@@ -159,7 +165,7 @@ pub(crate) fn next_question(
 mod tests {
     use super::Blocked::*;
     use super::Decision::{Blocked, Renew, SignIn, Use, UseAndRenew};
-    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, is_settled, next_question};
+    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, is_settled, next_question, renew_at};
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_epoch(1_800_000_000);
@@ -172,6 +178,13 @@ mod tests {
             token: token.map(|(left, renewable)| TokenInHand { expires_at: NOW.plus(left), renewable }),
             person,
             setback,
+        }
+    }
+
+    #[test]
+    fn a_command_gets_newer_ones_in_good_time() {
+        for (left, expected) in [(3600, 2400), (2400, 1200), (1800, 900), (10, 5), (1, 1), (0, 0), (-60, -30)] {
+            assert_eq!(renew_at(NOW, NOW.plus(left), 1200), NOW.plus(expected), "{left} s left");
         }
     }
 

@@ -54,7 +54,7 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than
 /// [`MANAGED`]: other providers that some SDK tries before or after the environment (`protocol.md` 6 to 8).
-const FOREIGN: [&str; 18] = [
+const FOREIGN: [&str; 22] = [
     "AWS_EB_PROFILE",
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
@@ -73,6 +73,11 @@ const FOREIGN: [&str; 18] = [
     "AWS_SSO_ACCOUNT_ID",
     "AWS_SSO_ROLE_NAME",
     "AWS_SSO_SESSION",
+    // restic and rclone's kin look at these before any file and any endpoint.
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+    "MINIO_ROOT_USER",
+    "MINIO_ROOT_PASSWORD",
 ];
 
 /// One change of the environment.
@@ -84,7 +89,7 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    fn set(name: &'static str, value: impl Into<OsString>) -> Self {
+    pub(crate) fn set(name: &'static str, value: impl Into<OsString>) -> Self {
         Self { name, value: Some(value.into()) }
     }
 
@@ -119,6 +124,26 @@ pub(crate) fn activate(role: Role<'_>, mode: CredentialsMode, dotfile: &OsStr) -
 pub(crate) fn for_child(role: Role<'_>) -> Vec<Assignment> {
     let names: Vec<&'static str> = MANAGED.into_iter().chain(FOREIGN).collect();
     assignments(role, "AWS_SSO_PROFILE", &names, None)
+}
+
+/// What points a command at a container-credentials endpoint on 127.0.0.1, past the proxy that its environment names.
+pub(crate) fn for_endpoint(uri: &str, token: &str, value: impl Fn(&str) -> Option<OsString>) -> Vec<Assignment> {
+    const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    let mut all = vec![
+        Assignment::set("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
+        Assignment::set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
+    ];
+    if PROXIES.iter().any(|name| value(name).is_some()) {
+        let past = ["no_proxy", "NO_PROXY"];
+        // Programs look at either: both are given what one of them says.
+        let mut hosts = past.iter().find_map(|name| value(name)).filter(|hosts| !hosts.is_empty()).unwrap_or_default();
+        if !hosts.is_empty() {
+            hosts.push(",");
+        }
+        hosts.push("127.0.0.1");
+        all.extend(past.map(|name| Assignment::set(name, hosts.clone())));
+    }
+    all
 }
 
 fn assignments(

@@ -10,4 +10,5 @@ pub(crate) mod hex;
 pub(crate) mod near;
 pub(crate) mod profile;
 pub(crate) mod segment;
+pub(crate) mod shadow;
 pub(crate) mod timestamp;

@@ -1,8 +1,9 @@
 //! Signing a person in: authorization code with PKCE in the browser, or a device code where no redirect can reach us.
 
 use super::browser::Browser;
-use super::loopback::{Callback, Loopback};
 use super::portal::{Client, Failure, Grant, IssuedToken, Portal};
+use super::redirect::{Callback, Redirect};
+use super::random_text;
 use super::retry::{PATIENCE, patiently};
 use crate::context::{self, Context, eprint_line};
 use crate::core::credentials::{Registration, Secret, Token};
@@ -155,8 +156,8 @@ impl<P: Portal> Attempt<'_, P> {
 
     async fn pkce(&self, browser: Option<&Browser>) -> Result<Token, Stop> {
         let registration = self.registration(Flow::Pkce).await?;
-        let listener = Loopback::bind(self.how.port).await?;
-        let redirect_uri = listener.redirect_uri();
+        let redirect = Redirect::bind(self.how.port).await?;
+        let redirect_uri = redirect.uri();
         let (state, code_verifier) = (random_text()?, random_text()?);
         let url = self.authorize_url(&registration, &redirect_uri, &state, &code_verifier);
         let opened = browser.is_some_and(|browser| browser.open(&url));
@@ -167,14 +168,14 @@ impl<P: Portal> Attempt<'_, P> {
             "awsdir: open this page in a browser on this machine and approve it:"
         });
         eprint_line(&format!("  {url}"));
-        let code = match listener.callback(&state).await {
+        let code = match redirect.callback(&state).await {
             Callback::Code(code) => code,
             Callback::Denied(why) if why.starts_with("access_denied") => {
                 return Err(Stop::Failed(Failure::AccessDenied, "CreateToken"));
             }
             Callback::Denied(why) => return Err(self.refused(&format!("refused ({why})")).into()),
         };
-        drop(listener);
+        drop(redirect);
         let grant =
             Grant::AuthorizationCode { code: &code, code_verifier: &code_verifier, redirect_uri: &redirect_uri };
         // A code is spent by being sent.
@@ -329,16 +330,6 @@ fn choose_flow(context: &Context, session: &SsoSession, how: &How, browser: bool
         let remote = ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"].iter().any(|name| context.var(name).is_some());
         if remote || !browser { Flow::Device } else { Flow::Pkce }
     })
-}
-
-/// 256 random bits as text: a `state`, or a code verifier of 43 characters (RFC 7636 section 4.1).
-fn random_text() -> Result<Secret, Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Error::System {
-        doing: "get random numbers",
-        source: std::io::Error::other(error.to_string()),
-    })?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode_to_string(bytes)))
 }
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ pub(crate) mod profile_records;
 pub(crate) mod profiles;
 pub(crate) mod setbacks;
 pub(crate) mod settings;
+pub(crate) mod stand_ins;
 pub(crate) mod trust;

@@ -1,0 +1,125 @@
+//! What takes the place of the user's own files in a command whose role credentials are not in its environment: copies in
+//! which the default profile has no credentials that would come first.
+
+use super::files;
+use crate::context::{Context, ORIGINAL};
+use crate::core::environment::Assignment;
+use crate::core::shadow::with_default;
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Files for one command, which go when this is dropped.
+pub(crate) struct StandIns {
+    /// What points the command at them.
+    pub(crate) assignments: Vec<Assignment>,
+    folder: Option<Folder>,
+}
+
+/// Puts aside what would come before an endpoint or, if there is one, the `credential_process` of the default profile.
+/// Where nothing would, nothing is written.
+pub(crate) fn prepare(context: &Context, credential_process: Option<&str>) -> Result<StandIns> {
+    let mut stand_ins =
+        StandIns { assignments: vec![Assignment::set("AWS_EC2_METADATA_DISABLED", "true")], folder: None };
+    let own = credential_process.map(|command| format!("credential_process = {command}\n")).unwrap_or_default();
+    stand_ins.replace(context, "AWS_CONFIG_FILE", context.aws_config_file(), "")?;
+    stand_ins.replace(context, "AWS_SHARED_CREDENTIALS_FILE", context.aws_credentials_file(), &own)?;
+    if boto_has_keys(context) {
+        stand_ins.assignments.push(Assignment::set("BOTO_CONFIG", "/dev/null"));
+    }
+    // Of the MinIO client, at whose keys restic looks before any endpoint.
+    let minio = context.home().is_ok_and(|home| home.join(".mc/config.json").exists());
+    if minio || context.var("MINIO_SHARED_CREDENTIALS_FILE").is_some() {
+        stand_ins.assignments.push(Assignment::set("MINIO_SHARED_CREDENTIALS_FILE", "/dev/null"));
+    }
+    Ok(stand_ins)
+}
+
+impl StandIns {
+    fn replace(&mut self, context: &Context, name: &'static str, original: Result<&Path>, own: &str) -> Result<()> {
+        let original = match original {
+            Ok(path) => Some(path),
+            // Nobody finds a file there, either.
+            Err(Error::NoHome) => None,
+            Err(error) => return Err(error),
+        };
+        let text = original.map(files::read_or_empty).transpose()?.unwrap_or_default();
+        let without_shadow = with_default(&text, own.as_bytes());
+        if without_shadow == text {
+            return Ok(());
+        }
+        let folder = match &mut self.folder {
+            Some(folder) => folder,
+            none => none.insert(Folder::create(context)?),
+        };
+        let path = folder.path.join(if name == "AWS_CONFIG_FILE" { "config" } else { "credentials" });
+        files::replace_unsynced(&path, &without_shadow)?;
+        if let Some(original) = original {
+            let mut beside = path.clone().into_os_string();
+            beside.push(ORIGINAL);
+            let linked = std::path::absolute(original).and_then(|original| symlink(original, &beside));
+            linked.map_err(|source| Error::File { verb: "create", path: beside.into(), source })?;
+        }
+        self.assignments.push(Assignment::set(name, path));
+        Ok(())
+    }
+}
+
+/// Whether the files that botocore looks at last, but before an endpoint, have keys in them.
+fn boto_has_keys(context: &Context) -> bool {
+    let files = match context.var_os("BOTO_CONFIG") {
+        Some(path) => vec![PathBuf::from(path)],
+        None => {
+            let home = context.home().ok().map(|home| home.join(".boto"));
+            home.into_iter().chain([PathBuf::from("/etc/boto.cfg")]).collect()
+        }
+    };
+    let has_keys = |text: Vec<u8>| memchr::memmem::find(&text, b"aws_access_key_id").is_some();
+    files.iter().any(|path| fs::read(path).is_ok_and(has_keys))
+}
+
+/// A folder for one command (0700), locked for as long as we live, so that others can tell what a killed one has left.
+struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    fn create(context: &Context) -> Result<Self> {
+        let all = context.state_directory()?.join("commands");
+        sweep(&all);
+        let path = all.join(files::random_hex());
+        files::create_private_directory(&path)?;
+        let lock = lock_file(&path);
+        let locked = File::create(&lock).and_then(|file| file.try_lock().map(|()| file).map_err(Into::into));
+        match locked {
+            Ok(_lock) => Ok(Self { path, _lock }),
+            Err(source) => Err(Error::File { verb: "lock", path: lock, source }),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn lock_file(folder: &Path) -> PathBuf {
+    folder.join("lock")
+}
+
+/// Removes what commands have left whose awsdir was killed. One that is just being made has no lock yet.
+fn sweep(all: &Path) {
+    const BEING_MADE: Duration = Duration::from_mins(1);
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let made = entry.metadata().and_then(|found| found.modified()).ok();
+        let is_old = made.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > BEING_MADE);
+        let is_locked = || File::open(lock_file(&entry.path())).is_ok_and(|file| file.try_lock().is_err());
+        if is_old && !is_locked() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
