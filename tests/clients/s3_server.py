@@ -74,13 +74,12 @@ class RoleCredentialsOnly:
         request = AWSRequest(environ["REQUEST_METHOD"], f"http://{header('host')}{environ['RAW_URI']}")
         for name in names:
             request.headers[name] = environ.get(name.upper().replace("-", "_")) or header(name)
-        # Named by every request to S3, whether it is signed or not.
-        request.headers["X-Amz-Content-SHA256"] = payload = header("x-amz-content-sha256")
         request.context["timestamp"] = header("x-amz-date")
         signer = S3SigV4Auth(Credentials(issued["key"], issued["secret"], issued["token"]), scope[2], scope[1])
         canonical = signer.canonical_request(request)
         if signer.signature(signer.string_to_sign(request, canonical), request) != signature:
             raise Refused("SignatureDoesNotMatch")
+        payload = header("x-amz-content-sha256")
         if not payload.startswith(OTHER_PAYLOADS):
             body = get_input_stream(environ).read()
             environ["wsgi.input"] = io.BytesIO(body)
