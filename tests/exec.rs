@@ -38,7 +38,7 @@ fn aws_variables(output: &Output) -> String {
 // --- environment --------------------------------------------------------------------------------------------
 
 /// Every variable by which an inherited environment could name a profile or carry credentials.
-const HOSTILE: [&str; 28] = [
+pub(crate) const HOSTILE: [&str; 28] = [
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_EB_PROFILE",

@@ -4,14 +4,13 @@
 
 use crate::homes::may_mount;
 use crate::identity_center::{Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, skipped};
+use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, expect_in_docs, from_now, skipped};
 use crate::sign_in::{REGISTRATION, get, location, sandbox};
 use crate::terminal::{Ran, Terminal, run};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::net::UdpSocket;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -564,8 +563,6 @@ fn table(rows: Vec<(String, Row)>) -> String {
 
 #[test]
 fn every_fault_of_every_operation_is_in_the_documentation() {
-    const BEGIN: &str = "<!-- Written by `AWSDIR_WRITE_DOCS=1 cargo test faults` from here -->\n";
-    const END: &str = "<!-- to here -->\n";
     let cases: Vec<Case> = SUBJECTS
         .iter()
         .flat_map(|subject| FAULTS.map(|(fault, trouble)| Case { subject, fault, trouble, times: FOR_EVER }))
@@ -585,20 +582,7 @@ fn every_fault_of_every_operation_is_in_the_documentation() {
     }
     assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n"));
 
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the first mark");
-    let (known, after) = rest.split_once(END).expect("the last mark");
-    if std::env::var_os("AWSDIR_WRITE_DOCS").is_some() {
-        return std::fs::write(page, [before, BEGIN, &tables, "\n", END, after].concat()).unwrap();
-    }
-    // A whole table is too long to be shown twice.
-    let only = |mark: char, here: &str, there: &str| {
-        let lines = here.lines().filter(|line| !there.lines().any(|other| other == *line));
-        lines.map(|line| format!("{mark} {line}\n")).collect::<Vec<_>>().concat()
-    };
-    let difference = only('-', known, &tables) + &only('+', &tables, known);
-    assert!(known.trim() == tables.trim(), "docs/reliability.md is not what happens:\n{difference}");
+    expect_in_docs("reliability", "faults", &tables);
 }
 
 /// The system's resolver cannot be interrupted; its thread is left behind.

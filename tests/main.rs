@@ -30,4 +30,5 @@ mod races;
 mod sign_in;
 mod status;
 mod tls;
+mod tools;
 mod trust;

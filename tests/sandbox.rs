@@ -447,3 +447,23 @@ pub(crate) fn skipped(what: &str) {
         let _ = writeln!(std::io::stderr(), "\nSKIPPED: {what}");
     }
 }
+
+/// A page of the documentation has, between its marks, what the tests called `tests` have found.
+pub(crate) fn expect_in_docs(page: &str, tests: &str, found: &str) {
+    const END: &str = "<!-- to here -->\n";
+    let begin = format!("<!-- Written by `AWSDIR_WRITE_DOCS=1 cargo test {tests}` from here -->\n");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page).with_extension("md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(&begin).expect("the first mark");
+    let (known, after) = rest.split_once(END).expect("the last mark");
+    if std::env::var_os("AWSDIR_WRITE_DOCS").is_some() {
+        return std::fs::write(path, [before, &begin, found, "\n", END, after].concat()).unwrap();
+    }
+    // A whole table is too long to be shown twice.
+    let only = |mark: char, here: &str, there: &str| {
+        let lines = here.lines().filter(|line| !there.lines().any(|other| other == *line));
+        lines.map(|line| format!("{mark} {line}\n")).collect::<Vec<_>>().concat()
+    };
+    let difference = only('-', known, found) + &only('+', found, known);
+    assert!(known.trim() == found.trim(), "docs/{page}.md is not what happens:\n{difference}");
+}

@@ -55,7 +55,9 @@ impl Signals {
                 // The terminal has sent it to the command as well; the command itself, to all of its group.
                 if sender.is_none_or(|pid| pid == child.as_raw_nonzero().get()) {
                     interrupted |= signal == SIGINT;
-                } else if signal != SIGCHLD && let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
+                } else if signal != SIGCHLD
+                    && let Some(signal) = rustix::process::Signal::from_named_raw(signal)
+                {
                     let _ = kill_process(child, signal);
                 }
             }

@@ -18,6 +18,7 @@ import moto.server
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import Client
 from werkzeug.wsgi import get_input_stream
@@ -39,10 +40,16 @@ class RoleCredentialsOnly:
         self.store, self.identity_center, self.known = store, identity_center, {}
 
     def __call__(self, environ, start_response):
-        key = "-"
+        key, arrived = "-", time.time()
+        try:
+            body = get_input_stream(environ).read()
+        except ClientDisconnected:
+            start_response("400 Bad Request", [])
+            return []
+        environ["wsgi.input"] = io.BytesIO(body)
         try:
             key, names, signature, scope = self.parts(environ)
-            self.check(environ, self.issued(key), names, signature, scope)
+            self.check(environ, body, self.issued(key), names, signature, scope, arrived)
         except Refused as refused:
             return self.answer(environ, start_response, key, str(refused))
         self.say("accepted", key, environ)
@@ -67,7 +74,7 @@ class RoleCredentialsOnly:
                 raise Refused("InvalidAccessKeyId") from error
         return self.known[key] | {"key": key}
 
-    def check(self, environ, issued, names, signature, scope):
+    def check(self, environ, body, issued, names, signature, scope, arrived):
         header = lambda name: environ.get("HTTP_" + name.upper().replace("-", "_"), "")
         if header("x-amz-security-token") != issued["token"]:
             raise Refused("InvalidToken")
@@ -80,17 +87,13 @@ class RoleCredentialsOnly:
         if signer.signature(signer.string_to_sign(request, canonical), request) != signature:
             raise Refused("SignatureDoesNotMatch")
         payload = header("x-amz-content-sha256")
-        if not payload.startswith(OTHER_PAYLOADS):
-            body = get_input_stream(environ).read()
-            environ["wsgi.input"] = io.BytesIO(body)
-            if hashlib.sha256(body).hexdigest() != payload:
-                raise Refused("XAmzContentSHA256Mismatch")
-        if issued["expires"] <= time.time():
+        if not payload.startswith(OTHER_PAYLOADS) and hashlib.sha256(body).hexdigest() != payload:
+            raise Refused("XAmzContentSHA256Mismatch")
+        if issued["expires"] <= arrived:
             raise Refused("ExpiredToken")
 
     def answer(self, environ, start_response, key, code):
         self.say(code, key, environ)
-        get_input_stream(environ).read()
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{code}</Message></Error>'
         head = environ["REQUEST_METHOD"] == "HEAD"
         start_response("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
