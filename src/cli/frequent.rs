@@ -27,7 +27,9 @@ pub(crate) fn awsdir(words: &[OsString]) -> Option<Cli> {
         ("export", [name, "--format", word] | ["--format", word, name]) => {
             Command::Export(Export { profile: Some(value(name)?), format: format(word)? })
         }
-        ("credential-process", [name]) => Command::CredentialProcess(CredentialProcess { profile: value(name)?, min_ttl: None }),
+        ("credential-process", [name]) => {
+            Command::CredentialProcess(CredentialProcess { profile: value(name)?, min_ttl: None })
+        }
         _ => return None,
     };
     Some(Cli { global: GLOBAL, command })

@@ -165,7 +165,9 @@ pub(crate) fn next_question(
 mod tests {
     use super::Blocked::*;
     use super::Decision::{Blocked, Renew, SignIn, Use, UseAndRenew};
-    use super::{Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, is_settled, next_question, renew_at};
+    use super::{
+        Decision, Goal, Setback, Situation, Timestamp, TokenInHand, decide, is_settled, next_question, renew_at,
+    };
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_epoch(1_800_000_000);

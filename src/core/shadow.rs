@@ -38,7 +38,9 @@ pub(crate) fn with_default(text: &[u8], own: &[u8]) -> Vec<u8> {
         if let Some(title) = title(line) {
             (in_default, dropping) = (is_default(title), false);
             kept.extend_from_slice(line);
-            if title.trim_ascii() == b"default" && let Some(own) = own.take() {
+            if title.trim_ascii() == b"default"
+                && let Some(own) = own.take()
+            {
                 end_line(&mut kept);
                 kept.extend_from_slice(own);
             }

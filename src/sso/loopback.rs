@@ -61,7 +61,9 @@ impl Loopback {
             match self.listener.accept().await {
                 Ok((mut stream, _)) => {
                     served.retain(|one: &AbortHandle| !one.is_finished());
-                    if served.len() == at_most && let Some(oldest) = served.pop_front() {
+                    if served.len() == at_most
+                        && let Some(oldest) = served.pop_front()
+                    {
                         oldest.abort();
                     }
                     let answer = answer.clone();

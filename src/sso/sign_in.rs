@@ -2,8 +2,8 @@
 
 use super::browser::Browser;
 use super::portal::{Client, Failure, Grant, IssuedToken, Portal};
-use super::redirect::{Callback, Redirect};
 use super::random_text;
+use super::redirect::{Callback, Redirect};
 use super::retry::{PATIENCE, patiently};
 use crate::context::{self, Context, eprint_line};
 use crate::core::credentials::{Registration, Secret, Token};
