@@ -352,12 +352,15 @@ fn the_command_starts_with_the_usual_signal_dispositions() {
             u64::from_str_radix(mask, 16).unwrap() & !(0b11 << 31)
         })
     };
-    assert_eq!(ignored(sandbox.with_aws(["read-only", "--", "cat", "/proc/self/status"])), [0, 0]);
-    // A signal that the caller ignores stays ignored, as `nohup` wants it.
-    let script = format!("trap '' HUP; exec {} read-only -- cat /proc/self/status", env!("CARGO_BIN_EXE_with-aws"));
-    let mut nohup = sandbox.command("sh");
-    nohup.args(["-c", &script]);
-    assert_eq!(ignored(nohup), [1, 0]);
+    for how in ["read-only", "--renew read-only"] {
+        assert_eq!(ignored(sandbox.with_aws(words(&format!("{how} -- cat /proc/self/status")))), [0, 0], "{how}");
+        // A signal that the caller ignores stays ignored, as `nohup` wants it.
+        let with_aws = env!("CARGO_BIN_EXE_with-aws");
+        let script = format!("trap '' HUP INT; exec {with_aws} {how} -- cat /proc/self/status");
+        let mut nohup = sandbox.command("sh");
+        nohup.args(["-c", &script]);
+        assert_eq!(ignored(nohup), [0b11, 0], "{how}");
+    }
 }
 
 #[test]
@@ -378,7 +381,10 @@ fn no_descriptor_of_ours_is_left_to_the_command() {
         let beyond_stderr = files.filter(|(line, _)| ![" 0", " 1", " 2"].iter().any(|end| line.ends_with(end)));
         beyond_stderr.map(|(_, file)| file.to_owned()).filter(|file| !file.starts_with("/dev/pt")).collect()
     };
-    assert_eq!(open_files(sandbox.with_aws(["read-only", "--", "sh"])), open_files(sandbox.command("sh")));
+    for how in ["read-only", "--renew read-only"] {
+        let line = format!("{how} -- sh");
+        assert_eq!(open_files(sandbox.with_aws(words(&line))), open_files(sandbox.command("sh")), "{how}");
+    }
 }
 
 // --- arguments ----------------------------------------------------------------------------------------------

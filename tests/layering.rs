@@ -100,7 +100,7 @@ fn imports_run_one_way() {
                 .filter(|used| *used != own && !allowed.contains(&used.as_str()))
                 .map(|used| format!("{path} uses {used}")),
         );
-        if source.contains("super::super") {
+        if source.contains("super::super::") {
             wrong.push(format!("{path} climbs with super::super"));
         }
     }
@@ -119,7 +119,7 @@ fn unsafe_code_is_where_it_is_argued() {
     let argued = fs::read_to_string(Path::new(ROOT).join("docs/security.md")).unwrap();
     let with_unsafe: Vec<_> =
         sources("src").into_iter().filter(|(_, source)| source.contains("unsafe ")).map(|(path, _)| path).collect();
-    assert_eq!(with_unsafe, ["src/arena.rs", "src/name_service.rs"]);
+    assert_eq!(with_unsafe, ["src/arena.rs", "src/commands/supervise.rs", "src/name_service.rs"]);
     assert!(with_unsafe.iter().all(|path| argued.contains(&format!("`{path}`"))));
 }
 

@@ -27,6 +27,7 @@ mod kill_anywhere;
 mod layering;
 mod loopback;
 mod races;
+mod renew;
 mod sign_in;
 mod status;
 mod tls;

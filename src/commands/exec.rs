@@ -4,7 +4,7 @@
 use super::gather::Standing;
 use super::obtain::{self, Wanted};
 use super::seconds;
-use super::supervise::Signals;
+use super::supervise::{put_off_stopping, supervise};
 use crate::cli::{Delivery, Exec, ExecLogin};
 use crate::context::{Context, clock};
 use crate::core::credentials::RoleCredentials;
@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     if delivery == Delivery::Env {
         return Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) });
     }
-    let signals = Signals::hold();
+    put_off_stopping();
     let awsdir = awsdir()?;
     let process = (delivery == Delivery::Process).then(|| {
         let words = [awsdir.as_os_str().to_string_lossy(), "credential-process".into(), profile.name.as_str().into()];
@@ -84,7 +84,7 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
         let Endpoint { uri, token } = endpoint::open(renewal, profile.account_id, credentials)?;
         assign(&mut command, &environment::for_endpoint(&uri, token.expose(), |name| context.var_os(name)));
     }
-    let ended = signals.supervise(&mut command)?;
+    let ended = supervise(&mut command)?;
     drop(stand_ins);
     Ok(ended.exit_code())
 }

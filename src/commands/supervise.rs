@@ -10,61 +10,64 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::emulate_default_handler;
 use signal_hook::low_level::siginfo::Origin;
 use std::io;
+use std::mem::MaybeUninit;
 use std::process::{Command, ExitCode};
 
 /// What is passed on if it was sent to us alone.
 const PASSED_ON: [i32; 7] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGUSR1, SIGUSR2];
 
 /// What we put off until the command has stopped: we stop if it does, and may say something from the background.
-const HELD: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGTTOU];
+const PUT_OFF: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGTTOU];
 
-/// What waits while the command is being started, so that none of it ends us and leaves the command alone. Taken by this
-/// thread or none: to be called before there are others.
-pub(super) struct Signals {
-    mask_before: SigSet,
+/// Puts off what stops a process, for this thread and those that it starts from now on.
+pub(super) fn put_off_stopping() {
+    let _ = put_off().thread_block();
 }
 
-impl Signals {
-    pub(super) fn hold() -> Self {
-        let mask_before = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
-        let mut held: SigSet = PASSED_ON.into_iter().filter_map(|signal| Signal::try_from(signal).ok()).collect();
-        held.extend(HELD);
-        let _ = held.thread_block();
-        Self { mask_before }
-    }
+fn put_off() -> SigSet {
+    PUT_OFF.into_iter().collect()
+}
 
-    /// Starts the command and waits for its end.
-    pub(super) fn supervise(self, command: &mut Command) -> Result<Ended> {
-        let failed = |source| Error::System { doing: "watch for signals", source };
-        let mut signals = SignalsInfo::<WithOrigin>::new([SIGCHLD, SIGCONT]).map_err(failed)?;
-        let child = command.spawn();
-        let name = || command.get_program().to_owned();
-        let child = child.map_err(|source| Error::NotExecutable { command: name(), source: Some(source) })?;
-        // Not before: what is ignored here is to be ignored there, too.
-        for signal in PASSED_ON {
-            signals.add_signal(signal).map_err(failed)?;
-        }
-        let mut mask = self.mask_before;
-        mask.extend(HELD);
-        let _ = mask.thread_set_mask();
-        let child = Pid::from_child(&child);
-        let mut interrupted = false;
-        loop {
-            for Origin { signal, process, .. } in signals.wait() {
-                let sender = process.map(|process| process.pid).filter(|pid| *pid != 0);
-                // The terminal has sent it to the command as well; the command itself, to all of its group.
-                if sender.is_none_or(|pid| pid == child.as_raw_nonzero().get()) {
-                    interrupted |= signal == SIGINT;
-                } else if signal != SIGCHLD
-                    && let Some(signal) = rustix::process::Signal::from_named_raw(signal)
-                {
-                    let _ = kill_process(child, signal);
-                }
-            }
-            if let Some(status) = ended(child).map_err(failed)? {
-                return Ok(Ended { status, interrupted });
+/// Starts the command and waits for its end, after [`put_off_stopping`].
+pub(super) fn supervise(command: &mut Command) -> Result<Ended> {
+    let failed = |source| Error::System { doing: "watch for signals", source };
+    // From now on none of them ends us and leaves the command alone. What is ignored here is to be ignored there, too.
+    let passed_on = PASSED_ON.into_iter().filter(|signal| !is_ignored(*signal));
+    let mut signals = SignalsInfo::<WithOrigin>::new(passed_on.chain([SIGCHLD, SIGCONT])).map_err(failed)?;
+    // The command inherits what this thread puts off.
+    let _ = put_off().thread_unblock();
+    let child = command.spawn();
+    put_off_stopping();
+    let name = || command.get_program().to_owned();
+    let child = child.map_err(|source| Error::NotExecutable { command: name(), source: Some(source) })?;
+    let child = Pid::from_child(&child);
+    let mut interrupted = false;
+    loop {
+        for Origin { signal, process, .. } in signals.wait() {
+            let sender = process.map(|process| process.pid).filter(|pid| *pid != 0);
+            // The terminal has sent it to the command as well; the command itself, to all of its group.
+            if sender.is_none_or(|pid| pid == child.as_raw_nonzero().get()) {
+                interrupted |= signal == SIGINT;
+            } else if signal != SIGCHLD
+                && let Some(signal) = rustix::process::Signal::from_named_raw(signal)
+            {
+                let _ = kill_process(child, signal);
             }
         }
+        if let Some(status) = ended(child).map_err(failed)? {
+            return Ok(Ended { status, interrupted });
+        }
+    }
+}
+
+/// Whether our caller has had this signal ignored, as `nohup` does.
+#[expect(unsafe_code, reason = "the only way to ask; it changes nothing")]
+fn is_ignored(signal: i32) -> bool {
+    let mut found = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action it only writes the one in force to `found`, which is read if it has.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), found.as_mut_ptr()) == 0
+            && found.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
 
@@ -97,9 +100,8 @@ fn ended(child: Pid) -> io::Result<Option<WaitStatus>> {
             Some(Ok(Signal::SIGSTOP)) => {}
             Some(signal) => drop(signal.and_then(raise)),
         }
-        let held: SigSet = HELD.into_iter().collect();
-        let _ = held.thread_unblock();
-        let _ = held.thread_block();
+        let _ = put_off().thread_unblock();
+        put_off_stopping();
     }
     Ok(None)
 }

@@ -129,19 +129,18 @@ pub(crate) fn for_child(role: Role<'_>) -> Vec<Assignment> {
 /// What points a command at a container-credentials endpoint on 127.0.0.1, past the proxy that its environment names.
 pub(crate) fn for_endpoint(uri: &str, token: &str, value: impl Fn(&str) -> Option<OsString>) -> Vec<Assignment> {
     const PROXIES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+    const PAST: [&str; 2] = ["no_proxy", "NO_PROXY"];
     let mut all = vec![
         Assignment::set("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
         Assignment::set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
     ];
     if PROXIES.iter().any(|name| value(name).is_some()) {
-        let past = ["no_proxy", "NO_PROXY"];
         // Programs look at either: both are given what one of them says.
-        let mut hosts = past.iter().find_map(|name| value(name)).filter(|hosts| !hosts.is_empty()).unwrap_or_default();
-        if !hosts.is_empty() {
-            hosts.push(",");
+        let mut hosts = PAST.iter().find_map(|name| value(name)).unwrap_or_default();
+        if hosts.as_bytes().split(|byte| *byte == b',').all(|host| host.trim_ascii() != b"127.0.0.1") {
+            hosts.push(if hosts.is_empty() { "127.0.0.1" } else { ",127.0.0.1" });
         }
-        hosts.push("127.0.0.1");
-        all.extend(past.map(|name| Assignment::set(name, hosts.clone())));
+        all.extend(PAST.map(|name| Assignment::set(name, hosts.clone())));
     }
     all
 }
@@ -359,6 +358,24 @@ mod tests {
         );
         let mark = Mark::in_force(7, |name| environment.get(name).cloned()).unwrap();
         assert_eq!((mark.profile.as_str(), mark.dotfile), ("ro", None));
+    }
+
+    #[test]
+    fn the_endpoint_is_not_behind_a_proxy() {
+        let hosts = |environment: &[(&str, &str)]| {
+            let value =
+                |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            let mut changed = Environment::new();
+            apply(&for_endpoint("http://127.0.0.1:1/x", "t", value), &mut changed);
+            assert_eq!(changed.len(), if changed.contains_key("no_proxy") { 4 } else { 2 });
+            assert_eq!(changed.get("no_proxy"), changed.get("NO_PROXY"));
+            changed.get("no_proxy").map(|hosts| hosts.to_str().unwrap().to_owned())
+        };
+        assert_eq!(hosts(&[]), None);
+        assert_eq!(hosts(&[("HTTPS_PROXY", "p"), ("NO_PROXY", "a")]), None);
+        assert_eq!(hosts(&[("HTTP_PROXY", "p")]).as_deref(), Some("127.0.0.1"));
+        assert_eq!(hosts(&[("http_proxy", "p"), ("NO_PROXY", "a,.b")]).as_deref(), Some("a,.b,127.0.0.1"));
+        assert_eq!(hosts(&[("ALL_PROXY", "p"), ("no_proxy", "a, 127.0.0.1")]).as_deref(), Some("a, 127.0.0.1"));
     }
 
     #[test]

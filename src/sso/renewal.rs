@@ -59,7 +59,7 @@ pub(super) async fn keep_ahead(renewal: &Renewal, held: &watch::Sender<Held>, wa
         let renew = Arc::clone(&renewal.renew);
         // A thread of its own: readers are answered meanwhile.
         let renewed = tokio::task::spawn_blocking(move || renew(end)).await;
-        let NotRenewed { why, needs_person } = match renewed {
+        let not_renewed = match renewed {
             Ok(Ok(credentials)) => {
                 renewal.context.detail(&format!("renewed the role credentials of `{}`", renewal.profile));
                 due = renew_at(clock(), credentials.expires_at, renewal.ahead);
@@ -71,28 +71,30 @@ pub(super) async fn keep_ahead(renewal: &Renewal, held: &watch::Sender<Held>, wa
             Err(panicked) => NotRenewed { why: panicked.to_string(), needs_person: false },
         };
         // What passes by itself is not worth a word while there is time.
-        if !told && (needs_person || end.since(clock()) < renewal.ahead / 2) {
-            renewal.context.say(&renewal.news(&why, needs_person, end));
+        if !told && (not_renewed.needs_person || end.since(clock()) < renewal.ahead / 2) {
+            renewal.context.say(&renewal.news(&not_renewed, end));
             told = true;
         }
-        held.send_modify(|held| held.trouble = Some(why));
+        held.send_modify(|held| held.trouble = Some(renewal.trouble(&not_renewed)));
         failures += 1;
         due = clock().plus(pause(failures));
-        if needs_person && changed(&renewal.token_file, token, due).await {
+        if not_renewed.needs_person && changed(&renewal.token_file, token, due).await {
             due = clock();
         }
     }
 }
 
 impl Renewal {
-    fn news(&self, why: &str, needs_person: bool, end: Timestamp) -> String {
-        let last = if end > clock() { format!("last until {end}") } else { format!("ended at {end}") };
-        let what = format!("the role credentials of `{}`, which {last}", self.profile);
-        if needs_person {
-            format!("awsdir: renewing {what}, needs a sign-in; run in another terminal: {}", self.login)
-        } else {
-            format!("awsdir: could not renew {what}: {why}; trying again")
-        }
+    /// What to do, or that there is nothing to do.
+    fn trouble(&self, NotRenewed { why, needs_person }: &NotRenewed) -> String {
+        if *needs_person { format!("{why}; run in another terminal: {}", self.login) } else { why.clone() }
+    }
+
+    fn news(&self, not_renewed: &NotRenewed, end: Timestamp) -> String {
+        let last = if end > clock() { "last until" } else { "ended at" };
+        let again = if not_renewed.needs_person { "" } else { "; trying again" };
+        let (profile, trouble) = (&self.profile, self.trouble(not_renewed));
+        format!("awsdir: could not renew the role credentials of `{profile}`, which {last} {end} ({trouble}){again}")
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,11 +22,22 @@ pub(crate) fn read_or_empty(path: &Path) -> Result<Vec<u8>> {
 
 /// Makes a folder and those above it, readable by nobody else (0700). Folders that exist keep their mode.
 pub(crate) fn create_private_directory(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| Error::File {
-        verb: "create",
-        path: path.to_owned(),
-        source,
-    })
+    let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let made: Vec<&Path> = if rustix::process::geteuid().is_root() { made.collect() } else { Vec::new() };
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let created =
+        created.and_then(|()| made.iter().rev().try_for_each(|folder| give_to_owner(folder, folder.parent())));
+    created.map_err(|source| Error::File { verb: "create", path: path.to_owned(), source })
+}
+
+/// Under sudo with the person's HOME what is made there stays theirs: whoever has the folder it is in owns it, too.
+pub(crate) fn give_to_owner(made: &Path, folder: Option<&Path>) -> io::Result<()> {
+    let Some(folder) = folder.filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
+    let (owner, ours) = (fs::metadata(folder)?, fs::symlink_metadata(made)?);
+    if owner.uid() == ours.uid() {
+        return Ok(());
+    }
+    lchown(made, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Replaces a file at once and for good: a temporary file beside it, created readable by nobody else (0600), written,
@@ -81,7 +92,9 @@ impl Replacement {
         let temporary = temporary_name(path);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
         let file = file.map_err(|source| not_written(path, source))?;
-        Ok(Self { path: path.to_owned(), temporary, file, room: 0, in_place: false })
+        let begun = Self { path: path.to_owned(), temporary, file, room: 0, in_place: false };
+        give_to_owner(&begun.temporary, Some(directory)).map_err(|source| not_written(path, source))?;
+        Ok(begun)
     }
 
     /// [`replace`], where there is room.
@@ -168,7 +181,7 @@ fn sweep(path: &Path, stale: impl Fn(&DirEntry) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_replaced_file_is_private_and_leaves_nothing_beside_it() {

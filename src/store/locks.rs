@@ -58,6 +58,7 @@ pub(crate) fn acquire(
         files::create_private_directory(directory)?;
     }
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.and_then(|file| files::give_to_owner(&path, path.parent()).map(|()| file));
     let failed = move |source| Error::File { verb: "lock", path, source };
     let file = match file {
         Ok(file) => file,

@@ -6,8 +6,8 @@ use crate::context::{Context, ORIGINAL};
 use crate::core::environment::Assignment;
 use crate::core::shadow::with_default;
 use crate::error::{Error, Result};
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,13 +69,13 @@ impl StandIns {
 
 /// Whether the files that botocore looks at last, but before an endpoint, have keys in them.
 fn boto_has_keys(context: &Context) -> bool {
-    let files = match context.var_os("BOTO_CONFIG") {
-        Some(path) => vec![PathBuf::from(path)],
-        None => {
+    let files = context.var_os("BOTO_CONFIG").map_or_else(
+        || {
             let home = context.home().ok().map(|home| home.join(".boto"));
             home.into_iter().chain([PathBuf::from("/etc/boto.cfg")]).collect()
-        }
-    };
+        },
+        |path| vec![PathBuf::from(path)],
+    );
     let has_keys = |text: Vec<u8>| memchr::memmem::find(&text, b"aws_access_key_id").is_some();
     files.iter().any(|path| fs::read(path).is_ok_and(has_keys))
 }
@@ -93,9 +93,10 @@ impl Folder {
         let path = all.join(files::random_hex());
         files::create_private_directory(&path)?;
         let lock = lock_file(&path);
-        let locked = File::create(&lock).and_then(|file| file.try_lock().map(|()| file).map_err(Into::into));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock);
+        let locked = file.and_then(|file| file.try_lock().map(|()| file).map_err(Into::into));
         match locked {
-            Ok(_lock) => Ok(Self { path, _lock }),
+            Ok(lock) => Ok(Self { path, _lock: lock }),
             Err(source) => Err(Error::File { verb: "lock", path: lock, source }),
         }
     }
