@@ -6,13 +6,14 @@
 use crate::clients::client;
 use crate::exec::HOSTILE;
 use crate::identity_center::{Identity, Operation};
-use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs};
+use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs, skipped};
 use crate::terminal::LIMIT;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -95,8 +96,8 @@ impl Store {
     /// Waits for a request, past the first `after`, of which `wanted` holds.
     fn wait_for(&self, what: &str, after: usize, wanted: impl Fn(&Met) -> bool) -> Met {
         let find = |met: &[Met]| met[after..].iter().find(|met| wanted(met)).cloned();
-        let waited = self.met.1.wait_timeout_while(self.met.0.lock().unwrap(), LIMIT, |met| find(met).is_none());
-        let met = waited.unwrap().0;
+        let found = self.met.1.wait_timeout_while(self.met.0.lock().unwrap(), LIMIT, |met| find(met).is_none());
+        let met = found.unwrap().0;
         find(&met).unwrap_or_else(|| panic!("waited in vain for {what}; since then: {:#?}", &met[after..]))
     }
 }
@@ -121,6 +122,7 @@ impl World {
         let store = Store::start(&sandbox, python);
         for (name, value) in [
             ("AWS_PAGER", ""),
+            ("NODE_NO_WARNINGS", "1"),
             ("AWS_ENDPOINT_URL_S3", &store.url),
             ("RESTIC_REPOSITORY", &format!("s3:{}/repo", store.url)),
             ("RESTIC_PASSWORD", "secret"),
@@ -216,7 +218,7 @@ fn the_store_opens_for_role_credentials_in_force_alone() {
 
 /// How long role credentials live where a backup outlives them, and how many a backup has to.
 const LIFETIME: Duration = Duration::from_secs(6);
-const EXPIRIES: usize = 6;
+const EXPIRIES: usize = 5;
 
 /// More than restic may hold back in its packs of 4 MiB: it stores something for each.
 const PIECE: usize = 13 << 20;
@@ -276,18 +278,7 @@ fn restic_goes_on_past_the_end(mode: Mode) {
     assert!(restored == written, "{} bytes of {}", restored.len(), written.len());
 }
 
-#[test]
-fn restic_backs_up_past_the_end_of_its_role_credentials() {
-    restic_goes_on_past_the_end(Mode::Endpoint);
-}
-
-#[test]
-fn restic_backs_up_past_the_end_of_its_role_credentials_from_a_process() {
-    restic_goes_on_past_the_end(Mode::Process);
-}
-
-/// What the two above would look like if nothing were renewed.
-#[test]
+/// What it would look like if nothing were renewed.
 fn restic_without_renewal_comes_to_its_end() {
     let Some(world) = World::with_role_lifetime(LIFETIME) else { return };
     if !available("restic") {
@@ -303,6 +294,16 @@ fn restic_without_renewal_comes_to_its_end() {
     // It would try again for a quarter of an hour.
     backup.restic.kill().unwrap();
     backup.restic.wait().unwrap();
+}
+
+/// Most of it is waiting, so they do it together.
+#[test]
+fn restic_backs_up_past_the_end_of_its_role_credentials_where_they_are_renewed() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| restic_goes_on_past_the_end(Mode::Endpoint));
+        scope.spawn(|| restic_goes_on_past_the_end(Mode::Process));
+        scope.spawn(restic_without_renewal_comes_to_its_end);
+    });
 }
 
 /// Asks STS, by one client for all questions, for each line that comes: the access key id, and whose it is.
@@ -378,15 +379,229 @@ fn sdks_go_on_past_the_end(mode: Mode) {
         }
     }
     assert!(keys.len() >= 3, "{keys:?}");
-    sdks.map(Answering::end);
+    for sdk in sdks {
+        sdk.end();
+    }
 }
 
 #[test]
 fn sdk_clients_that_live_long_go_on_past_the_end_of_their_role_credentials() {
-    sdks_go_on_past_the_end(Mode::Endpoint);
+    std::thread::scope(|scope| {
+        for mode in [Mode::Endpoint, Mode::Process] {
+            scope.spawn(move || sdks_go_on_past_the_end(mode));
+        }
+    });
+}
+
+// --- who acts as its role, and by what -----------------------------------------------------------------------
+
+const RUST_SDK: &str = "tools::the_sdk_for_rust_as_a_program_of_its_own";
+
+/// Not a test: this program, run again, as one that knows nothing but the SDK's own chain of providers.
+#[test]
+fn the_sdk_for_rust_as_a_program_of_its_own() {
+    if std::env::var_os("AWSDIR_RUST_SDK").is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        aws_sdk_sts::Client::new(&config.load().await).get_caller_identity().send().await.unwrap();
+    });
+}
+
+const TERRAFORM: &str = r#"
+terraform {
+  backend "s3" {
+    bucket = "bucket"
+    key    = "state"
+
+    use_path_style              = true
+    skip_credentials_validation = true
+    skip_metadata_api_check     = true
+    skip_region_validation      = true
+    skip_requesting_account_id  = true
+    skip_s3_checksum            = true
+  }
+}
+resource "terraform_data" "example" {
+  input = "hello"
+}
+"#;
+
+/// A program, and what it is to do: ask who it is, or use the store.
+struct Tool {
+    name: &'static str,
+    words: Vec<String>,
+}
+
+/// Those that are here.
+fn tools() -> Option<Vec<Tool>> {
+    let path = |name: &str| client(name).map(|path| path.to_str().unwrap().to_owned());
+    let tool = |name, words: &[&str]| Tool { name, words: words.iter().map(|&word| word.to_owned()).collect() };
+    let itself = std::env::current_exe().unwrap();
+    if !available("restic") || !available("rclone") {
+        return None;
+    }
+    Some(vec![
+        tool("AWS CLI v2", &[&path("aws")?, "sts", "get-caller-identity"]),
+        tool("boto3 (Python)", &["sh", "-c", "echo | \"$@\"", "sh", &path("venv/bin/python")?, "-c", BOTO3]),
+        tool("AWS SDK for Rust", &["env", "AWSDIR_RUST_SDK=1", itself.to_str()?, "--exact", RUST_SDK]),
+        tool("AWS SDK for JavaScript v3", &["sh", "-c", "echo | node -e \"$1\"", "sh", &javascript()?]),
+        tool(
+            "terraform, S3 backend (SDK for Go v2)",
+            &["sh", "-ec", "cd terraform; \"$1\" init; \"$1\" apply -auto-approve", "sh", &path("terraform")?],
+        ),
+        tool("rclone (SDK for Go v1)", &["rclone", "copy", "terraform/main.tf", "store:bucket"]),
+        tool("restic (minio-go)", &["restic", "--no-cache", "init"]),
+    ])
+}
+
+/// Everything that could come before the role credentials, wherever one of the tools looks.
+fn full_of_shadows(mode: Mode) -> Option<World> {
+    let mut world = World::new()?;
+    let sandbox = &mut world.sandbox;
+    for name in HOSTILE {
+        sandbox.set(name, "hostile");
+    }
+    for name in ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"] {
+        sandbox.set(name, "hostile");
+    }
+    let keys = "[default]\naws_access_key_id = AKIAHOSTILE\naws_secret_access_key = hostile\n";
+    sandbox.write(".aws/credentials", keys);
+    sandbox.write(".aws/config", format!("{keys}{CONFIG}"));
+    sandbox.write(".boto", keys.replace("default", "Credentials"));
+    let alias =
+        serde_json::json!({ "url": world.store.url, "accessKey": "hostile", "secretKey": "hostile", "api": "S3v4" });
+    let minio = serde_json::json!({ "version": "10", "aliases": { "s3": alias }, "hosts": { "s3": alias } });
+    sandbox.write(".mc/config.json", minio.to_string());
+    // Without an endpoint of ours there is nothing to be kept from it.
+    if mode == Mode::Endpoint {
+        // awsdir itself goes through the proxy.
+        sandbox.get_role(|_| {});
+        for name in ["HTTP_PROXY", "http_proxy"] {
+            sandbox.set(name, "http://127.0.0.1:1");
+        }
+    }
+    for (name, value) in [
+        ("RCLONE_CONFIG_STORE_TYPE", "s3"),
+        ("RCLONE_CONFIG_STORE_PROVIDER", "Other"),
+        ("RCLONE_CONFIG_STORE_ENV_AUTH", "true"),
+        ("RCLONE_CONFIG_STORE_REGION", "eu-west-1"),
+        ("RCLONE_CONFIG_STORE_ENDPOINT", &world.store.url),
+        ("CHECKPOINT_DISABLE", "1"),
+    ] {
+        sandbox.set(name, value);
+    }
+    sandbox.write("terraform/main.tf", TERRAFORM);
+    Some(world)
+}
+
+impl World {
+    /// Whether a tool does its work as the role; if not, as whom, or how it is refused; and what it says.
+    fn outcome(&self, mode: Mode, tool: &Tool, before: &[&str]) -> (String, Output) {
+        let idc = &self.sandbox.idc;
+        idc.clear_requests();
+        let stored_before = self.store.met().len();
+        let output =
+            self.run(mode, before.iter().copied().chain(tool.words.iter().map(String::as_str))).output().unwrap();
+        let role = |key: &str| match idc.caller_of(key) {
+            Some(Identity { account, role_name }) => format!("{role_name} in {account}"),
+            None => key.to_owned(),
+        };
+        let stored = self.store.met().split_off(stored_before).into_iter();
+        let stored = stored.map(|met| if met.is_accepted() { role(&met.access_key_id) } else { met.outcome });
+        let asked = idc.requests().into_iter().filter(|request| request.operation == Operation::GetCallerIdentity);
+        let asked = asked.map(|request| {
+            let credential = request.header("authorization").split("Credential=").nth(1).unwrap_or_default();
+            role(credential.split('/').next().unwrap_or_default())
+        });
+        let actors: BTreeSet<String> = stored.chain(asked).collect();
+        if output.status.success() && actors.iter().eq(["ReadOnly in 111111111111"]) {
+            return ("yes".to_owned(), output);
+        }
+        let actors: Vec<_> = actors.into_iter().collect();
+        (format!("no ({})", if actors.is_empty() { "no request".to_owned() } else { actors.join(", ") }), output)
+    }
 }
 
 #[test]
-fn sdk_clients_that_live_long_go_on_past_the_end_of_their_role_credentials_from_a_process() {
-    sdks_go_on_past_the_end(Mode::Process);
+fn which_tool_acts_as_its_role_by_what_is_in_the_documentation() {
+    let Some(tools) = tools() else { return };
+    let outcomes = std::thread::scope(|scope| {
+        let tools = &tools;
+        let of = |mode| {
+            scope.spawn(move || {
+                let world = full_of_shadows(mode)?;
+                let of_tool = |tool| {
+                    let (outcome, output) = world.outcome(mode, tool, &[]);
+                    if outcome != "yes" {
+                        eprintln!("{} {:?}: {outcome}: {}", tool.name, mode.options(), world.sandbox.shown(&output));
+                    }
+                    outcome
+                };
+                Some(tools.iter().map(of_tool).collect::<Vec<_>>())
+            })
+        };
+        MODES.map(of).map(|outcomes| outcomes.join().unwrap())
+    });
+    let [Some(env), Some(endpoint), Some(process)] = outcomes else { return };
+    let mut table = "| | `env` | `endpoint` | `process` |\n| --- | --- | --- | --- |\n".to_owned();
+    for (index, Tool { name, .. }) in tools.iter().enumerate() {
+        writeln!(table, "| {name} | {} | {} | {} |", env[index], endpoint[index], process[index]).unwrap();
+    }
+    expect_in_docs("tools", "tools", &table);
+}
+
+/// The shadows are there: without what `with-aws` puts in their place they come first.
+#[test]
+fn what_is_put_aside_would_come_before_the_role() {
+    let (Some(tools), Some(world)) = (tools(), full_of_shadows(Mode::Endpoint)) else { return };
+    let undo =
+        ["env", "-u", "AWS_CONFIG_FILE", "-u", "AWS_SHARED_CREDENTIALS_FILE", "-u", "MINIO_SHARED_CREDENTIALS_FILE"];
+    for (name, outcome) in [
+        ("boto3 (Python)", "no (AKIAHOSTILE)"),
+        ("AWS SDK for Rust", "no (AKIAHOSTILE)"),
+        ("restic (minio-go)", "no (InvalidAccessKeyId)"),
+    ] {
+        let tool = tools.iter().find(|tool| tool.name == name).unwrap();
+        assert_eq!(world.outcome(Mode::Endpoint, tool, &undo).0, outcome, "{name}");
+    }
+}
+
+// --- env files ----------------------------------------------------------------------------------------------
+
+/// Whoever gets them from a file reads them as docker does, or as compose does.
+#[test]
+fn an_env_file_is_read_as_it_was_written() {
+    let sandbox = Sandbox::new();
+    sandbox.sign_in(|_| {});
+    let exported = sandbox.awsdir(["export", "read-only", "--format", "env-no-export"]).output().unwrap().stdout;
+    sandbox.write("aws.env", &exported);
+    let issued = sandbox.idc.issued_credentials().pop().unwrap();
+    let secrets = [
+        format!("AWS_SECRET_ACCESS_KEY={}", issued.secret_access_key),
+        format!("AWS_SESSION_TOKEN={}", issued.session_token),
+    ];
+    // It takes no daemon for docker to read the file, and to send what it has read.
+    if Command::new("docker").arg("--version").output().is_ok() {
+        let mut docker = sandbox.command("docker");
+        docker.args(["create", "--pull", "never", "--env-file", "aws.env", "image"]);
+        docker.env("DOCKER_HOST", sandbox.idc.endpoint().replace("http:", "tcp:")).env("DOCKER_API_VERSION", "1.41");
+        docker.output().unwrap();
+        let request = sandbox.idc.requests().into_iter().find(|request| request.path.ends_with("/containers/create"));
+        let environment = request.expect("a container to be created").list("Env");
+        assert_eq!(environment.join("\n") + "\n", String::from_utf8_lossy(&exported));
+        assert!(secrets.iter().all(|secret| environment.contains(secret)), "{environment:?}");
+    } else {
+        // Debian has it with all of its daemon alone.
+        skipped("docker is not installed");
+    }
+    if available("docker-compose") {
+        sandbox.write("docker-compose.yml", "services: {job: {image: image, env_file: aws.env}}\n");
+        let shown = sandbox.transcript(sandbox.command("docker-compose").arg("config"));
+        let read: Vec<_> = shown.lines().map(|line| line.trim().replacen(": ", "=", 1).replace('\'', "")).collect();
+        assert!(secrets.iter().all(|secret| read.contains(secret)), "{shown}");
+    }
 }
