@@ -429,7 +429,8 @@ fn help_and_version_come_on_stdout() {
 
     The command gets role credentials and regions in its environment and no other AWS credential or
     profile variables. The process becomes the command: signals, job control and the exit status are its
-    own.
+    own. With `--renew` it stays beside the command, and hands it fresh role credentials for as long as
+    it runs.
 
     Usage: with-aws [OPTIONS] <PROFILE> <CMD>...
 
@@ -465,13 +466,27 @@ fn help_and_version_come_on_stdout() {
               - auto:  If somebody is at the terminal
               - never
 
+          --renew
+              Renew the role credentials for as long as the command runs
+
+          --credentials <HOW>
+              How the command gets them; without `--renew` in its environment, with it from an endpoint
+
+              Possible values:
+              - env:      Environment variables, for programs of every age; they cannot be renewed
+              - endpoint: A container-credentials endpoint on 127.0.0.1, which SDKs ask again; implies
+                --renew
+              - process:  A credentials file with a `credential_process`, for programs that read only
+                files; implies --renew
+
       -h, --help
               Print help (see a summary with '-h')
 
       -V, --version
               Print version
 
-    Example: with-aws read-only -- restic backup ~/work
+    Examples: with-aws read-only -- aws s3 ls
+              with-aws --renew backup -- restic backup ~/work
 
     Exit codes: 125 awsdir's own failure, 126 not executable, 127 not found, else the command's own.
     ");

@@ -1,29 +1,22 @@
 //! `awsdir exec` and `with-aws`: one command as another role. The process becomes the command, or stays beside it to renew
 //! its role credentials.
 
-use super::gather::Standing;
 use super::obtain::{self, Wanted};
-use super::seconds;
 use super::supervise::{put_off_stopping, supervise};
+use super::{renewal, seconds};
 use crate::cli::{Delivery, Exec, ExecLogin};
 use crate::context::{Context, clock};
-use crate::core::credentials::RoleCredentials;
-use crate::core::decision::Goal;
-use crate::core::environment::{self, Assignment, Mark, Role, SECRETS};
-use crate::core::profile::SsoProfile;
-use crate::error::{Error, Result, login_command, pasteable};
+use crate::core::environment::{self, Assignment, Mark, Role};
+use crate::error::{Error, Result};
+use crate::sso;
 use crate::sso::endpoint::{self, Endpoint};
-use crate::sso::{self, NotRenewed, Renewal};
-use crate::store::{aws_cache, stand_ins};
+use crate::store::stand_ins;
 use rustix::fs::Access;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
-use zeroize::Zeroizing;
+use std::process::{Command, ExitCode};
 
 /// Seconds before their end at which role credentials are renewed for a command that runs on: before any SDK asks for newer
 /// ones, which botocore does first, at 15 minutes.
@@ -70,14 +63,11 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
         return Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) });
     }
     put_off_stopping();
-    let awsdir = awsdir()?;
-    let process = (delivery == Delivery::Process).then(|| {
-        let words = [awsdir.as_os_str().to_string_lossy(), "credential-process".into(), profile.name.as_str().into()];
-        words.map(|word| pasteable(Path::new(&*word))).join(" ")
-    });
+    let awsdir = renewal::awsdir()?;
+    let process = (delivery == Delivery::Process).then(|| renewal::credential_process(&awsdir, &profile.name));
     let stand_ins = stand_ins::prepare(context, process.as_deref())?;
     assign(&mut command, &stand_ins.assignments);
-    let renewal = renewal(context, &profile, awsdir, wanted_ttl)?;
+    let renewal = renewal::renewal(context, &profile, awsdir, wanted_ttl)?;
     if process.is_some() {
         sso::keep(renewal, credentials)?;
     } else {
@@ -95,66 +85,6 @@ fn assign(command: &mut Command, assignments: &[Assignment]) {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
-    }
-}
-
-/// Renews by a process of its own for each time: who sends a refresh token must live to read the answer, whatever becomes
-/// of us and the command.
-fn renewal(context: &Context, profile: &SsoProfile, awsdir: PathBuf, ahead: i64) -> Result<Renewal> {
-    let renew = {
-        let (context, profile) = (context.clone(), profile.clone());
-        move |end| {
-            let output = credential_process(&awsdir, &profile.name, ahead).output();
-            let renewed = output.ok().and_then(|output| RoleCredentials::from_process(&Zeroizing::new(output.stdout)));
-            // Where it fails it makes do with what is in hand.
-            renewed.filter(|renewed| renewed.expires_at > end).ok_or_else(|| not_renewed(&context, &profile))
-        }
-    };
-    Ok(Renewal {
-        context: context.clone(),
-        profile: profile.name.clone(),
-        login: login_command(profile.session.label(), Some(&profile.name)),
-        token_file: aws_cache::token_path(context, &profile.session)?,
-        ahead,
-        renew: Arc::new(renew),
-    })
-}
-
-fn credential_process(awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
-    let mut command = Command::new(awsdir);
-    command.args(["credential-process", "--min-ttl", &format!("{min_ttl}s"), "--", profile]);
-    // Out of reach of what the terminal sends to the command.
-    command.stdin(Stdio::null()).process_group(0);
-    for name in SECRETS {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// Why a renewal has come to nothing, by what it has left.
-fn not_renewed(context: &Context, profile: &SsoProfile) -> NotRenewed {
-    let context = context.at_present();
-    let standing = match Standing::of(&context, profile, Goal::RoleCredentials { min_ttl: 0 }, false) {
-        Ok(standing) => standing,
-        Err(error) => return NotRenewed { why: error.to_string(), needs_person: false },
-    };
-    let needs_person = !standing.situation.renewable_at(context.now);
-    let why = match standing.setback {
-        Some(setback) if !needs_person => setback.why,
-        None if !needs_person => "nobody has said why".to_owned(),
-        _ => format!("the session `{}` is stale", profile.session.label()),
-    };
-    NotRenewed { why, needs_person }
-}
-
-/// The `awsdir` that belongs to this `with-aws`, if that is what we are.
-fn awsdir() -> Result<PathBuf> {
-    const NAME: &str = "awsdir";
-    let own = std::env::current_exe().map(|program| program.with_file_name(NAME));
-    let failed = |source| Error::System { doing: "find `awsdir`, which belongs beside `with-aws`", source };
-    match own {
-        Ok(own) if own.exists() => Ok(own),
-        _ => which::which(NAME).map_err(|error| failed(io::Error::other(error.to_string()))),
     }
 }
 

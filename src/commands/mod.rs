@@ -16,6 +16,7 @@ mod obtain;
 mod pin;
 mod prompt;
 mod refresh;
+mod renewal;
 mod status;
 mod supervise;
 

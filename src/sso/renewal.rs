@@ -34,6 +34,13 @@ pub(crate) struct NotRenewed {
     pub(crate) needs_person: bool,
 }
 
+impl NotRenewed {
+    /// What passes by itself, or does not: nobody has to sign in for it.
+    pub(crate) fn of(why: &str) -> Self {
+        Self { why: why.to_owned(), needs_person: false }
+    }
+}
+
 /// What there is for the command.
 pub(super) struct Held {
     pub(super) credentials: RoleCredentials,
@@ -68,7 +75,7 @@ pub(super) async fn keep_ahead(renewal: &Renewal, held: &watch::Sender<Held>, wa
                 continue;
             }
             Ok(Err(not_renewed)) => not_renewed,
-            Err(panicked) => NotRenewed { why: panicked.to_string(), needs_person: false },
+            Err(panicked) => NotRenewed::of(&panicked.to_string()),
         };
         // What passes by itself is not worth a word while there is time.
         if !told && (not_renewed.needs_person || end.since(clock()) < renewal.ahead / 2) {

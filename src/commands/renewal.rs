@@ -1,0 +1,83 @@
+//! Renewing for a command that runs beside us.
+
+use super::gather::Standing;
+use crate::context::Context;
+use crate::core::credentials::RoleCredentials;
+use crate::core::decision::Goal;
+use crate::core::environment::SECRETS;
+use crate::core::profile::SsoProfile;
+use crate::error::{Error, Result, login_command, pasteable};
+use crate::sso::{NotRenewed, Renewal};
+use crate::store::aws_cache;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Renews by a process of its own for each time: who sends a refresh token must live to read the answer, whatever becomes
+/// of us and the command.
+pub(super) fn renewal(context: &Context, profile: &SsoProfile, awsdir: PathBuf, ahead: i64) -> Result<Renewal> {
+    let renew = {
+        let (context, profile) = (context.clone(), profile.clone());
+        move |end| {
+            let Output { stdout, stderr, .. } =
+                apart(&awsdir, &profile.name, ahead).output().map_err(|error| NotRenewed::of(&error.to_string()))?;
+            let renewed = RoleCredentials::from_process(&Zeroizing::new(stdout));
+            // Where it fails it makes do with what is in hand.
+            renewed.filter(|renewed| renewed.expires_at > end).ok_or_else(|| not_renewed(&context, &profile, &stderr))
+        }
+    };
+    Ok(Renewal {
+        context: context.clone(),
+        profile: profile.name.clone(),
+        login: login_command(profile.session.label(), Some(&profile.name)),
+        token_file: aws_cache::token_path(context, &profile.session)?,
+        ahead,
+        renew: Arc::new(renew),
+    })
+}
+
+/// `awsdir credential-process`, out of reach of what the terminal sends to the command.
+fn apart(awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
+    let mut command = Command::new(awsdir);
+    command.args(["credential-process", "--min-ttl", &format!("{min_ttl}s"), "--", profile]);
+    command.stdin(Stdio::null()).process_group(0);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Why a renewal has come to nothing, by what it has left; by what it said, if that says nothing.
+fn not_renewed(context: &Context, profile: &SsoProfile, said: &[u8]) -> NotRenewed {
+    let context = context.at_present();
+    let standing = match Standing::of(&context, profile, Goal::RoleCredentials { min_ttl: 0 }, false) {
+        Ok(standing) => standing,
+        Err(error) => return NotRenewed::of(&error.to_string()),
+    };
+    if !standing.situation.renewable_at(context.now) {
+        return NotRenewed { why: format!("the session `{}` is stale", profile.session.label()), needs_person: true };
+    }
+    let said = String::from_utf8_lossy(said);
+    let said = said.lines().next().map(|line| line.trim_start_matches("awsdir: ")).unwrap_or_default();
+    NotRenewed::of(standing.setback.as_ref().map_or(said, |setback| &setback.why))
+}
+
+/// The `awsdir` that belongs to this `with-aws`, if that is what we are.
+pub(super) fn awsdir() -> Result<PathBuf> {
+    const NAME: &str = "awsdir";
+    let own = std::env::current_exe().map(|program| program.with_file_name(NAME));
+    let failed = |source| Error::System { doing: "find `awsdir`, which belongs beside `with-aws`", source };
+    match own {
+        Ok(own) if own.exists() => Ok(own),
+        _ => which::which(NAME).map_err(|error| failed(io::Error::other(error.to_string()))),
+    }
+}
+
+/// The value of `credential_process` for `profile`: words that Python, a shell and, as long as nothing in them needs quotes,
+/// minio-go split alike.
+pub(super) fn credential_process(awsdir: &Path, profile: &str) -> String {
+    [awsdir, Path::new("credential-process"), Path::new(profile)].map(pasteable).join(" ")
+}
