@@ -49,12 +49,17 @@ fn authority(name: &str) -> CertificateParams {
 }
 
 /// An HTTPS server at `localhost` that hands every request on to an upstream.
-struct Https {
-    url: String,
+pub(crate) struct Https {
+    pub(crate) url: String,
     connections: Arc<AtomicUsize>,
 }
 
 impl Https {
+    /// Starts one with a certificate of its own.
+    pub(crate) fn untrusted(upstream: &str) -> Self {
+        Self::in_front_of(upstream, &[&Certified::leaf("localhost", None)])
+    }
+
     /// Starts one that shows `chain`, its own certificate first, in front of `upstream` (`http://127.0.0.1:PORT`).
     fn in_front_of(upstream: &str, chain: &[&Certified]) -> Self {
         let certificates: Vec<CertificateDer<'static>> =

@@ -5,9 +5,12 @@
 
 use crate::clients::client;
 use crate::exec::HOSTILE;
-use crate::identity_center::{Identity, Operation};
+use crate::identity_center::{Fault, Identity, Operation};
 use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs, skipped};
 use crate::terminal::LIMIT;
+use crate::tls::Https;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -568,6 +571,53 @@ fn what_is_put_aside_would_come_before_the_role() {
         let tool = tools.iter().find(|tool| tool.name == name).unwrap();
         assert_eq!(world.outcome(Mode::Endpoint, tool, &undo).0, outcome, "{name}");
     }
+}
+
+const KUBECONFIG: &str = r#"
+apiVersion: v1
+kind: Config
+current-context: example
+clusters: [{name: example, cluster: {server: "[URL]", insecure-skip-tls-verify: true}}]
+contexts: [{name: example, context: {cluster: example, user: example}}]
+users:
+- name: example
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1beta1
+      command: "[AWS]"
+      args: [eks, get-token, --cluster-name, example]
+      interactiveMode: Never
+"#;
+
+/// As EKS has it: a signed request for who the caller is, in base64.
+#[test]
+fn kubectl_comes_with_a_token_of_the_role() {
+    let Some(aws) = client("aws") else { return };
+    if Command::new("kubectl").arg("help").output().is_err() {
+        return skipped("kubectl is not installed");
+    }
+    std::thread::scope(|scope| {
+        let come = |mode| {
+            let world = full_of_shadows(mode)?;
+            let idc = &world.sandbox.idc;
+            let cluster = Https::untrusted(&idc.endpoint());
+            world
+                .sandbox
+                .write(".kube/config", KUBECONFIG.replace("[URL]", &cluster.url).replace("[AWS]", aws.to_str()?));
+            let done = Fault::Status { code: 200, headers: Vec::new(), body: "{}".to_owned() };
+            idc.inject(Operation::Unknown, done, 9);
+            world.output(world.run(mode, ["kubectl", "get", "--raw", "/api"]));
+            let request = idc.requests().into_iter().find(|request| request.path == "/api")?;
+            let token = request.header("authorization").strip_prefix("Bearer k8s-aws-v1.")?;
+            let url = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+            let key = url.split("X-Amz-Credential=").nth(1)?.split('%').next()?;
+            Some(idc.caller_of(key)?.arn())
+        };
+        for arn in MODES.map(|mode| scope.spawn(move || come(mode))) {
+            let arn = arn.join().unwrap().expect("a token");
+            assert!(arn.starts_with("arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_ReadOnly_"), "{arn}");
+        }
+    });
 }
 
 // --- env files ----------------------------------------------------------------------------------------------
