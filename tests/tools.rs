@@ -6,7 +6,7 @@
 use crate::clients::client;
 use crate::exec::HOSTILE;
 use crate::identity_center::{Fault, Identity, Operation};
-use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs, skipped};
+use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs, from_now, skipped};
 use crate::terminal::LIMIT;
 use crate::tls::Https;
 use base64::Engine as _;
@@ -229,6 +229,7 @@ const PIECE: usize = 13 << 20;
 /// A backup of what is written into it.
 struct Backup<'a> {
     world: &'a World,
+    mode: Mode,
     restic: Child,
     pipe: ChildStdin,
     written: Vec<u8>,
@@ -242,7 +243,7 @@ impl<'a> Backup<'a> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut restic = command.spawn().unwrap();
         let pipe = restic.stdin.take().unwrap();
-        Self { world, restic, pipe, written: Vec::new() }
+        Self { world, mode, restic, pipe, written: Vec::new() }
     }
 
     /// Writes one more piece, and waits until `wanted` has come of it.
@@ -253,6 +254,19 @@ impl<'a> Backup<'a> {
         self.pipe.write_all(&piece).unwrap();
         self.written.extend(piece);
         self.world.store.wait_for(what, before, wanted)
+    }
+
+    /// Ends it, and restores all of it; what was said.
+    fn end(self) -> String {
+        let Self { world, mode, restic, pipe, written } = self;
+        drop(pipe);
+        let output = restic.wait_with_output().unwrap();
+        let said = world.sandbox.shown(&output);
+        assert!(output.status.success(), "{said}");
+        world.output(world.run(mode, ["restic", "--no-cache", "check", "--read-data"]));
+        let restored = world.output(world.run(mode, ["restic", "--no-cache", "dump", "latest", "/all"]));
+        assert!(restored == written, "{} bytes of {}", restored.len(), written.len());
+        said
     }
 }
 
@@ -267,18 +281,11 @@ fn restic_goes_on_past_the_end(mode: Mode) {
         world.wait_for_end_of(&met.access_key_id);
     }
     backup.go_on("the last part of the backup", Met::is_data);
-    let Backup { restic, pipe, written, .. } = backup;
-    drop(pipe);
-    let output = restic.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", world.sandbox.shown(&output));
+    backup.end();
     let met = world.store.met();
     assert!(met.iter().all(Met::is_accepted), "{:#?}", met.iter().filter(|met| !met.is_accepted()).collect::<Vec<_>>());
     let keys: BTreeSet<_> = met.iter().filter(|met| met.is_data()).map(|met| &met.access_key_id).collect();
     assert!(keys.len() > EXPIRIES, "{keys:?}");
-
-    world.output(world.run(mode, ["restic", "--no-cache", "check", "--read-data"]));
-    let restored = world.output(world.run(mode, ["restic", "--no-cache", "dump", "latest", "/all"]));
-    assert!(restored == written, "{} bytes of {}", restored.len(), written.len());
 }
 
 /// What it would look like if nothing were renewed.
@@ -299,12 +306,35 @@ fn restic_without_renewal_comes_to_its_end() {
     backup.restic.wait().unwrap();
 }
 
+/// It asks on without credentials, and for credentials each time.
+fn restic_goes_on_when_a_person_has_signed_in() {
+    let Some(world) = World::with_role_lifetime(LIFETIME) else { return };
+    if !available("restic") {
+        return;
+    }
+    let mut backup = Backup::start(&world, Mode::Endpoint);
+    let met = backup.go_on("a part of the backup", Met::is_data);
+    world.sandbox.idc.revoke_sessions();
+    world.sandbox.edit_token(|token| token["expiresAt"] = from_now(-60).into());
+    // The next ones may be here already.
+    world.wait_for_end_of(&met.access_key_id);
+    world.wait_for_end_of(&world.sandbox.idc.issued_credentials().pop().unwrap().access_key_id);
+    let refused = backup.go_on("a refusal", |met| !met.is_accepted());
+    assert_eq!(refused.outcome, "AccessDenied");
+    let before = world.store.met().len();
+    world.sandbox.sign_in(|_| {});
+    world.store.wait_for("the rest of the backup", before, Met::is_data);
+    let said = backup.end();
+    assert!(said.contains("awsdir login"), "{said}");
+}
+
 /// Most of it is waiting, so they do it together.
 #[test]
 fn restic_backs_up_past_the_end_of_its_role_credentials_where_they_are_renewed() {
     std::thread::scope(|scope| {
         scope.spawn(|| restic_goes_on_past_the_end(Mode::Endpoint));
         scope.spawn(|| restic_goes_on_past_the_end(Mode::Process));
+        scope.spawn(restic_goes_on_when_a_person_has_signed_in);
         scope.spawn(restic_without_renewal_comes_to_its_end);
     });
 }
