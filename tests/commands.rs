@@ -271,6 +271,8 @@ fn the_prompt_in_a_child_of_with_aws() {
     sandbox.plant_role_credentials(FAR);
     let exec = ["exec", "read-only", "--", env!("CARGO_BIN_EXE_awsdir"), "prompt"];
     assert_eq!(said(&sandbox, "app", &exec), "read-only [LEFT]", "wherever the child goes");
+    let renewed = [&["exec", "--renew"], &exec[1..]].concat();
+    assert_eq!(said(&sandbox, "app", &renewed), "read-only", "what is renewed has no end");
 }
 
 #[test]

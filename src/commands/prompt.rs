@@ -27,7 +27,7 @@ fn segment(context: &Context) -> Segment {
     let style = Settings::load(context).unwrap_or_default().style;
     let region = context.var("AWS_REGION");
     match Mark::in_force(context.uid, |name| context.var_os(name)) {
-        Some(mark) => Segment::new(&style, &mark.profile, region.as_deref(), state(context, &mark.profile)),
+        Some(mark) => Segment::new(&style, &mark.profile, region.as_deref(), state(context, &mark)),
         None => match gather::dotfile_path(context).map(|path| Directory::read(context, path)) {
             Some(Err(Error::NotAllowed { profile, .. })) => Segment::new(&style, &profile, None, State::NotAllowed),
             _ => Segment::default(),
@@ -35,12 +35,16 @@ fn segment(context: &Context) -> Segment {
     }
 }
 
-fn state(context: &Context, profile: &str) -> State {
+fn state(context: &Context, mark: &Mark) -> State {
     if context.var("AWS_ACCESS_KEY_ID").is_some() {
         let expires_at = context.var("AWS_CREDENTIAL_EXPIRATION").and_then(|text| Timestamp::parse(&text));
         return expires_at.map_or(State::InForce, State::Until);
     }
-    let standing = profiles::sso_profile(context, profile)
+    if mark.dotfile.is_none() {
+        // A child of `with-aws --renew`: its role credentials are renewed for it.
+        return State::InForce;
+    }
+    let standing = profiles::sso_profile(context, &mark.profile)
         .and_then(|profile| Standing::of(context, &profile, Goal::AccessToken, false));
     match standing.map(|standing| standing.decision) {
         Ok(Decision::Renew) => State::Renewable,
