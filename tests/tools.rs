@@ -215,6 +215,8 @@ fn the_store_opens_for_role_credentials_in_force_alone() {
     InvalidAccessKeyId
     AccessDenied
     ");
+    let asked = world.sandbox.idc.requests();
+    assert!(asked.iter().all(|request| request.operation == Operation::GetRoleCredentials), "{asked:?}");
 }
 
 // --- past the end of role credentials -----------------------------------------------------------------------
