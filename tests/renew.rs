@@ -486,16 +486,31 @@ fn min_ttl_and_region_hold_here_too() {
 #[test]
 fn a_nested_wrapper_replaces_the_outer_one() {
     let sandbox = signed_in();
-    sandbox.write(".aws/credentials", KEYS);
     let with_aws = env!("CARGO_BIN_EXE_with-aws");
-    for (outer, inner) in [("--renew", "--renew"), ("--credentials=process", "--renew"), ("--renew", "--login=auto")] {
-        let line = [outer, "read-only", "--", with_aws, inner, "prod-admin", "--", "env"];
+    let own = "[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = other\n";
+    for (keys, outer, inner) in [
+        (KEYS, "--renew", "--renew"),
+        (KEYS, "--credentials=process", "--renew"),
+        (own, "--credentials=process", "--renew"),
+        (own, "--credentials=process", "--credentials=process"),
+        (KEYS, "--renew", "--login=auto"),
+    ] {
+        sandbox.write(".aws/credentials", keys);
+        let script = "env; cat \"${AWS_SHARED_CREDENTIALS_FILE-/dev/null}\"";
+        let line = [outer, "read-only", "--", with_aws, inner, "prod-admin", "--", "sh", "-c", script];
         let output = sandbox.with_aws(line).output().unwrap();
         let text = sandbox.shown(&output);
-        let count = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(count("AWS_SSO_PROFILE=prod-admin"), 1, "{text}");
-        let own = usize::from(inner == "--renew");
-        assert_eq!((count("AWS_CONTAINER_CREDENTIALS_FULL_URI"), count("AWS_ACCESS_KEY_ID")), (own, 1 - own), "{text}");
+        let delivered =
+            ["AWS_ACCESS_KEY_ID=", "AWS_CONTAINER_CREDENTIALS_FULL_URI=", "credential_process = "].map(count);
+        let expected = match inner {
+            "--renew" => [0, 1, 0],
+            "--credentials=process" => [0, 0, 1],
+            _ => [1, 0, 0],
+        };
+        assert_eq!(delivered, expected, "{outer} {inner}: {text}");
+        assert!(!text.contains("credential-process read-only"), "{outer} {inner}: {text}");
     }
 }
 

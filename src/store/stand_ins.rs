@@ -48,6 +48,12 @@ impl StandIns {
         let text = original.map(files::read_or_empty).transpose()?.unwrap_or_default();
         let without_shadow = with_default(&text, own.as_bytes());
         if without_shadow == text {
+            // In a command of another wrapper the variable names that one's stand-in.
+            if let (Some(original), Some(named)) = (original, context.var_os(name))
+                && Path::new(&named) != original
+            {
+                self.assignments.push(Assignment::set(name, original));
+            }
             return Ok(());
         }
         let folder = match &mut self.folder {
