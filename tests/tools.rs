@@ -6,7 +6,7 @@
 use crate::clients::client;
 use crate::exec::HOSTILE;
 use crate::identity_center::{Fault, Identity, Operation};
-use crate::sandbox::{CONFIG, Sandbox, available, expect_in_docs, from_now, skipped};
+use crate::sandbox::{CONFIG, Sandbox, available, eventually, expect_in_docs, from_now, skipped};
 use crate::terminal::LIMIT;
 use crate::tls::Https;
 use base64::Engine as _;
@@ -215,12 +215,14 @@ fn the_store_opens_for_role_credentials_in_force_alone() {
     InvalidAccessKeyId
     AccessDenied
     ");
+    let asked = world.sandbox.idc.requests();
+    assert!(asked.iter().all(|request| request.operation == Operation::GetRoleCredentials), "{asked:?}");
 }
 
 // --- past the end of role credentials -----------------------------------------------------------------------
 
 /// How long role credentials live where a backup outlives them, and how many a backup has to.
-const LIFETIME: Duration = Duration::from_secs(6);
+const LIFETIME: Duration = Duration::from_secs(5);
 const EXPIRIES: usize = 5;
 
 /// More than restic may hold back in its packs of 4 MiB: it stores something for each.
@@ -279,6 +281,9 @@ fn restic_goes_on_past_the_end(mode: Mode) {
     for _ in 0..EXPIRIES {
         let met = backup.go_on("a part of the backup", Met::is_data);
         world.wait_for_end_of(&met.access_key_id);
+        // A busy machine may take its time to store what comes next.
+        let left = || world.sandbox.idc.issued_credentials().pop()?.expires.duration_since(SystemTime::now()).ok();
+        eventually("new role credentials", || left().is_some_and(|left| left > LIFETIME * 3 / 4));
     }
     backup.go_on("the last part of the backup", Met::is_data);
     backup.end();
