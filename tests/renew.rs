@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -172,7 +173,9 @@ fn fifty_readers_are_answered_at_once_during_a_renewal_and_it_is_one() {
                 let began = Instant::now();
                 let (status, document) = waiting.get();
                 longest = longest.max(began.elapsed());
-                assert_eq!((status, &document), (200, &first));
+                // The newer ones may be here by now.
+                let newer = sandbox.idc.issued_credentials().len() == 2;
+                assert!(status == 200 && (document == first || newer), "{document}");
             }
             longest
         };
@@ -399,6 +402,7 @@ fn a_program_that_reads_only_files_gets_one_with_a_process() {
     AWS_DEFAULT_REGION=eu-west-1
     AWS_EC2_METADATA_DISABLED=true
     AWS_REGION=eu-west-1
+    AWS_SDK_LOAD_CONFIG=1
     AWS_SHARED_CREDENTIALS_FILE=[HOME]/.local/state/awsdir/commands/[ID]/credentials
     AWS_SSO_PROFILE=read-only
     ");
@@ -429,6 +433,26 @@ fn a_program_that_reads_only_files_gets_one_with_a_process() {
     let output = sandbox.with_aws(["--credentials", "process", "default", "--", "sh", "-c", run]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["AccountId"], "222222222222");
+}
+
+/// minio-go splits at blanks.
+#[test]
+fn a_path_with_blanks_does_not_keep_a_process_from_being_found() {
+    let sandbox = signed_in();
+    let tools = sandbox.path("my tools");
+    std::fs::create_dir(&tools).unwrap();
+    for program in [env!("CARGO_BIN_EXE_awsdir"), env!("CARGO_BIN_EXE_with-aws")] {
+        let there = tools.join(Path::new(program).file_name().unwrap());
+        // Where that is another file system they are copied.
+        std::fs::hard_link(program, &there).or_else(|_| std::fs::copy(program, &there).map(drop)).unwrap();
+    }
+    let script = "sed -n 's/^credential_process = //p' $AWS_SHARED_CREDENTIALS_FILE | tee line | xargs env; echo; cat line";
+    let mut command = sandbox.command(tools.join("with-aws"));
+    let output = command.args(["--credentials", "process", "read-only", "--", "sh", "-c", script]).output().unwrap();
+    let (document, line) = output.stdout.split_at(output.stdout.iter().position(|byte| *byte == b'\n').unwrap());
+    assert_eq!(serde_json::from_slice::<Value>(document).unwrap()["AccountId"], "111111111111");
+    let line = sandbox.steady(&String::from_utf8_lossy(line));
+    assert_eq!(line.trim(), "[HOME]/.local/state/awsdir/commands/[ID]/awsdir credential-process read-only");
 }
 
 #[test]

@@ -64,11 +64,14 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     }
     put_off_stopping();
     let awsdir = renewal::awsdir()?;
-    let process = (delivery == Delivery::Process).then(|| renewal::credential_process(&awsdir, &profile.name));
-    let stand_ins = stand_ins::prepare(context, process.as_deref())?;
+    let by_process = delivery == Delivery::Process;
+    let stand_ins = match by_process {
+        true => stand_ins::for_process(context, &awsdir, &profile.name)?,
+        false => stand_ins::for_endpoint(context)?,
+    };
     assign(&mut command, &stand_ins.assignments);
     let renewal = renewal::renewal(context, &profile, awsdir, wanted_ttl)?;
-    if process.is_some() {
+    if by_process {
         sso::keep(renewal, credentials)?;
     } else {
         let Endpoint { uri, token } = endpoint::open(renewal, profile.account_id, credentials)?;

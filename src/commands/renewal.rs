@@ -6,7 +6,7 @@ use crate::core::credentials::RoleCredentials;
 use crate::core::decision::Goal;
 use crate::core::environment::SECRETS;
 use crate::core::profile::SsoProfile;
-use crate::error::{Error, Result, login_command, pasteable};
+use crate::error::{Error, Result, login_command};
 use crate::sso::{NotRenewed, Renewal};
 use crate::store::aws_cache;
 use std::io;
@@ -74,10 +74,4 @@ pub(super) fn awsdir() -> Result<PathBuf> {
         Ok(own) if own.exists() => Ok(own),
         _ => which::which(NAME).map_err(|error| failed(io::Error::other(error.to_string()))),
     }
-}
-
-/// The value of `credential_process` for `profile`: words that Python, a shell and, as long as nothing in them needs quotes,
-/// minio-go split alike.
-pub(super) fn credential_process(awsdir: &Path, profile: &str) -> String {
-    [awsdir, Path::new("credential-process"), Path::new(profile)].map(pasteable).join(" ")
 }

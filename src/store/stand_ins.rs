@@ -5,7 +5,8 @@ use super::files;
 use crate::context::{Context, ORIGINAL};
 use crate::core::environment::Assignment;
 use crate::core::shadow::with_default;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, pasteable};
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -18,26 +19,48 @@ pub(crate) struct StandIns {
     folder: Option<Folder>,
 }
 
-/// Puts aside what would come before an endpoint or, if there is one, the `credential_process` of the default profile.
-/// Where nothing would, nothing is written.
-pub(crate) fn prepare(context: &Context, credential_process: Option<&str>) -> Result<StandIns> {
-    let mut stand_ins =
-        StandIns { assignments: vec![Assignment::set("AWS_EC2_METADATA_DISABLED", "true")], folder: None };
-    let own = credential_process.map(|command| format!("credential_process = {command}\n")).unwrap_or_default();
-    stand_ins.replace(context, "AWS_CONFIG_FILE", context.aws_config_file(), "")?;
-    stand_ins.replace(context, "AWS_SHARED_CREDENTIALS_FILE", context.aws_credentials_file(), &own)?;
-    if boto_has_keys(context) {
-        stand_ins.assignments.push(Assignment::set("BOTO_CONFIG", "/dev/null"));
+/// Puts aside what would come before an endpoint. Where nothing would, nothing is written.
+pub(crate) fn for_endpoint(context: &Context) -> Result<StandIns> {
+    let assignments = vec![Assignment::set("AWS_EC2_METADATA_DISABLED", "true")];
+    StandIns { assignments, folder: None }.with_default(context, "")
+}
+
+/// Puts aside what would come before a `credential_process` in the credentials file: that of `awsdir`, for `profile`.
+pub(crate) fn for_process(context: &Context, awsdir: &Path, profile: &str) -> Result<StandIns> {
+    let assignments = vec![
+        Assignment::set("AWS_EC2_METADATA_DISABLED", "true"),
+        // Without it the SDK for JavaScript 2 knows nothing of processes.
+        Assignment::set("AWS_SDK_LOAD_CONFIG", "1"),
+    ];
+    let folder = Folder::create(context)?;
+    let mut command = Cow::Borrowed(awsdir);
+    if pasteable(awsdir) != awsdir.to_string_lossy() {
+        // minio-go splits at blanks and knows no quotes.
+        let link = folder.path.join("awsdir");
+        symlink(awsdir, &link).map_err(|source| Error::File { verb: "create", path: link.clone(), source })?;
+        command = Cow::Owned(link);
     }
-    // Of the MinIO client, at whose keys restic looks before any endpoint.
-    let minio = context.home().is_ok_and(|home| home.join(".mc/config.json").exists());
-    if minio || context.var("MINIO_SHARED_CREDENTIALS_FILE").is_some() {
-        stand_ins.assignments.push(Assignment::set("MINIO_SHARED_CREDENTIALS_FILE", "/dev/null"));
-    }
-    Ok(stand_ins)
+    let words = [&command, Path::new("credential-process"), Path::new(profile)].map(pasteable);
+    let own = format!("credential_process = {}\n", words.join(" "));
+    StandIns { assignments, folder: Some(folder) }.with_default(context, &own)
 }
 
 impl StandIns {
+    /// The rest of them, with `own` lines in the default profile of the credentials file.
+    fn with_default(mut self, context: &Context, own: &str) -> Result<Self> {
+        self.replace(context, "AWS_CONFIG_FILE", context.aws_config_file(), "")?;
+        self.replace(context, "AWS_SHARED_CREDENTIALS_FILE", context.aws_credentials_file(), own)?;
+        if boto_has_keys(context) {
+            self.assignments.push(Assignment::set("BOTO_CONFIG", "/dev/null"));
+        }
+        // Of the MinIO client, at whose keys restic looks before any endpoint.
+        let minio = context.home().is_ok_and(|home| home.join(".mc/config.json").exists());
+        if minio || context.var("MINIO_SHARED_CREDENTIALS_FILE").is_some() {
+            self.assignments.push(Assignment::set("MINIO_SHARED_CREDENTIALS_FILE", "/dev/null"));
+        }
+        Ok(self)
+    }
+
     fn replace(&mut self, context: &Context, name: &'static str, original: Result<&Path>, own: &str) -> Result<()> {
         let original = match original {
             Ok(path) => Some(path),
