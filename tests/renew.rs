@@ -446,7 +446,8 @@ fn a_path_with_blanks_does_not_keep_a_process_from_being_found() {
         // Where that is another file system they are copied.
         std::fs::hard_link(program, &there).or_else(|_| std::fs::copy(program, &there).map(drop)).unwrap();
     }
-    let script = "sed -n 's/^credential_process = //p' $AWS_SHARED_CREDENTIALS_FILE | tee line | xargs env; echo; cat line";
+    let script =
+        "sed -n 's/^credential_process = //p' $AWS_SHARED_CREDENTIALS_FILE | tee line | xargs env; echo; cat line";
     let mut command = sandbox.command(tools.join("with-aws"));
     let output = command.args(["--credentials", "process", "read-only", "--", "sh", "-c", script]).output().unwrap();
     let (document, line) = output.stdout.split_at(output.stdout.iter().position(|byte| *byte == b'\n').unwrap());
