@@ -196,7 +196,7 @@ fn fifty_readers_are_answered_at_once_during_a_renewal_and_it_is_one() {
 #[test]
 fn newer_ones_come_before_the_old_ones_end() {
     let sandbox = signed_in();
-    with_role_lifetime(&sandbox, Duration::from_secs(4));
+    with_role_lifetime(&sandbox, Duration::from_secs(8));
     let waiting = Waiting::start(&sandbox, "--renew read-only");
     eventually("four renewals", || {
         let (status, document) = waiting.get();
@@ -210,7 +210,7 @@ fn newer_ones_come_before_the_old_ones_end() {
 #[test]
 fn with_nothing_unexpired_the_reader_is_told_why_and_what_comes_back_is_handed_out() {
     let sandbox = signed_in();
-    with_role_lifetime(&sandbox, Duration::from_secs(4));
+    with_role_lifetime(&sandbox, Duration::from_secs(16));
     let waiting = Waiting::start(&sandbox, "--renew read-only");
     sandbox.idc.hang_up();
     eventually("the end", || waiting.get().0 == 503);
@@ -248,7 +248,7 @@ fn throttling_is_honoured() {
 #[test]
 fn a_sign_in_that_is_needed_is_asked_for_once_and_picked_up() {
     let sandbox = signed_in();
-    with_role_lifetime(&sandbox, Duration::from_secs(8));
+    with_role_lifetime(&sandbox, Duration::from_secs(16));
     let waiting = Waiting::start(&sandbox, "--renew read-only");
     // The session ends, as it does after hours.
     sandbox.idc.revoke_sessions();
@@ -271,7 +271,7 @@ fn a_sign_in_that_is_needed_is_asked_for_once_and_picked_up() {
 #[test]
 fn a_permission_set_that_was_taken_away_is_named() {
     let sandbox = signed_in();
-    with_role_lifetime(&sandbox, Duration::from_secs(4));
+    with_role_lifetime(&sandbox, Duration::from_secs(12));
     let waiting = Waiting::start(&sandbox, "--renew read-only");
     sandbox.idc.unassign("111111111111", "ReadOnly");
     eventually("the end", || waiting.get().0 == 503);
