@@ -83,6 +83,7 @@ A sandbox: an Identity Center of its own on this machine, and a HOME that is rem
   awsdir allow ../prod
   cd ../prod && whoami-aws            another role, and no other sign-in
   with-aws read-only -- whoami-aws    one command as another role
+  with-aws --renew read-only -- sh    the same for as long as the command runs
   awsdir status                       what is in force and why, and what will happen next
   cd                                  leaving takes it all away
   exit                                removes the sandbox

@@ -19,7 +19,7 @@ struct Step {
 /// Names, never values, of what awsdir may set; the endpoints of the sandbox (`AWS_E…`) are not its business.
 const NAMES: &str = "env | grep '^AWS[D_][^E]' | cut -d= -f1 | sort";
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         promise: "a dotfile does nothing before it is allowed",
         line: "cd ~/work/app",
@@ -60,6 +60,12 @@ const STEPS: [Step; 10] = [
     Step {
         promise: "with-aws runs one command as another role",
         line: "with-aws read-only -- whoami-aws",
+        shows: &["arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_ReadOnly_"],
+        prompt: "~/work/prod prod-admin! 42m> ",
+    },
+    Step {
+        promise: "with-aws --renew gives a command its role for as long as it runs",
+        line: "with-aws --renew read-only -- whoami-aws",
         shows: &["arn:aws:sts::111111111111:assumed-role/AWSReservedSSO_ReadOnly_"],
         prompt: "~/work/prod prod-admin! 42m> ",
     },
