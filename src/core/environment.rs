@@ -54,7 +54,7 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than
 /// [`MANAGED`]: other providers that some SDK tries before or after the environment (`protocol.md` 6 to 8).
-const FOREIGN: [&str; 22] = [
+const FOREIGN: [&str; 18] = [
     "AWS_EB_PROFILE",
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
@@ -73,11 +73,6 @@ const FOREIGN: [&str; 22] = [
     "AWS_SSO_ACCOUNT_ID",
     "AWS_SSO_ROLE_NAME",
     "AWS_SSO_SESSION",
-    // restic and rclone's kin look at these before any file and any endpoint.
-    "MINIO_ACCESS_KEY",
-    "MINIO_SECRET_KEY",
-    "MINIO_ROOT_USER",
-    "MINIO_ROOT_PASSWORD",
 ];
 
 /// One change of the environment.
@@ -93,7 +88,7 @@ impl Assignment {
         Self { name, value: Some(value.into()) }
     }
 
-    fn unset(name: &'static str) -> Self {
+    pub(crate) fn unset(name: &'static str) -> Self {
         Self { name, value: None }
     }
 }

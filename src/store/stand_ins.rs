@@ -53,7 +53,9 @@ impl StandIns {
         if boto_has_keys(context) {
             self.assignments.push(Assignment::set("BOTO_CONFIG", "/dev/null"));
         }
-        // Of the MinIO client, at whose keys restic looks before any endpoint.
+        // restic and its kin look at these before any file and any endpoint, and at the MinIO client's own keys.
+        let keys = ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"];
+        self.assignments.extend(keys.into_iter().filter(|name| context.var_os(name).is_some()).map(Assignment::unset));
         let minio = context.home().is_ok_and(|home| home.join(".mc/config.json").exists());
         if minio || context.var("MINIO_SHARED_CREDENTIALS_FILE").is_some() {
             self.assignments.push(Assignment::set("MINIO_SHARED_CREDENTIALS_FILE", "/dev/null"));
