@@ -61,8 +61,9 @@ fn not_renewed(context: &Context, profile: &SsoProfile, said: &[u8]) -> NotRenew
         return NotRenewed { why: format!("the session `{}` is stale", profile.session.label()), needs_person: true };
     }
     let said = String::from_utf8_lossy(said);
-    let said = said.lines().next().map(|line| line.trim_start_matches("awsdir: ")).unwrap_or_default();
-    NotRenewed::of(standing.setback.as_ref().map_or(said, |setback| &setback.why))
+    let said = said.lines().next().map(|line| line.trim_start_matches("awsdir: ")).filter(|line| !line.is_empty());
+    let why = standing.setback.as_ref().map(|setback| setback.why.as_str()).or(said);
+    NotRenewed::of(why.unwrap_or("there are no newer ones yet"))
 }
 
 /// The `awsdir` that belongs to this `with-aws`, if that is what we are.

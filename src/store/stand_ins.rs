@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Files for one command, which go when this is dropped.
 pub(crate) struct StandIns {
@@ -70,8 +71,8 @@ impl StandIns {
             Err(Error::NoHome) => None,
             Err(error) => return Err(error),
         };
-        let text = original.map(files::read_or_empty).transpose()?.unwrap_or_default();
-        let without_shadow = with_default(&text, own.as_bytes());
+        let text = Zeroizing::new(original.map(files::read_or_empty).transpose()?.unwrap_or_default());
+        let without_shadow = Zeroizing::new(with_default(&text, own.as_bytes()));
         if without_shadow == text {
             // In a command of another wrapper the variable names that one's stand-in.
             if let (Some(original), Some(named)) = (original, context.var_os(name))
@@ -107,7 +108,7 @@ fn boto_has_keys(context: &Context) -> bool {
         },
         |path| vec![PathBuf::from(path)],
     );
-    let has_keys = |text: Vec<u8>| memchr::memmem::find(&text, b"aws_access_key_id").is_some();
+    let has_keys = |text: Vec<u8>| memchr::memmem::find(&Zeroizing::new(text), b"aws_access_key_id").is_some();
     files.iter().any(|path| fs::read(path).is_ok_and(has_keys))
 }
 
