@@ -186,8 +186,10 @@ impl Sandbox {
     pub(crate) fn steady(&self, text: &str) -> String {
         let mut text = self.plain(text).replace(env!("CARGO_BIN_EXE_awsdir"), "[AWSDIR]");
         for issued in self.idc.issued_credentials() {
-            text = text.replace(&issued.access_key_id, "[KEY ID]");
-            text = text.replace(&issued.secret_access_key, "[SECRET]").replace(&issued.session_token, "[TOKEN]");
+            text = text.replace(&issued.access_key_id, "[KEY ID]").replace(&issued.secret_access_key, "[SECRET]");
+            if !issued.session_token.is_empty() {
+                text = text.replace(&issued.session_token, "[TOKEN]");
+            }
         }
         let uid = rustix::process::getuid().as_raw();
         without_times(&text).replace(&format!("1 {uid} [ID] "), "1 [UID] [ID] ")

@@ -545,7 +545,7 @@ impl World {
         let output =
             self.run(mode, before.iter().copied().chain(tool.words.iter().map(String::as_str))).output().unwrap();
         let role = |key: &str| match idc.caller_of(key) {
-            Some(Identity { account, role_name }) => format!("{role_name} in {account}"),
+            Some(Identity { account, role_name, .. }) => format!("{role_name} in {account}"),
             None => key.to_owned(),
         };
         let stored = self.store.met().split_off(stored_before).into_iter();

@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
 use super::http::{Reply, Request};
-use super::{FOR_EVER, Shared, State, browser, oidc, portal, sts};
+use super::{FOR_EVER, Shared, State, browser, metadata, oidc, portal, sts};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,12 @@ pub enum Operation {
     ListAccountRoles,
     Logout,
     GetCallerIdentity,
+    AssumeRole,
+    AssumeRoleWithWebIdentity,
+    GetSessionToken,
+    /// All of `/latest/…`: the token, the name of the role, its credentials; tell them apart by the path.
+    InstanceMetadata,
+    ContainerCredentials,
     /// The stand-in browser reports the URL it was started with.
     Browser,
     /// Anything else.
@@ -51,7 +57,15 @@ impl Operation {
             ("GET", "/assignment/roles") => Self::ListAccountRoles,
             ("POST", "/logout") => Self::Logout,
             ("POST", "/browser") => Self::Browser,
-            ("POST", "/") if body["Action"] == "GetCallerIdentity" => Self::GetCallerIdentity,
+            ("GET", "/container-credentials") => Self::ContainerCredentials,
+            (_, path) if path.starts_with("/latest/") => Self::InstanceMetadata,
+            ("POST", "/") => match body["Action"].as_str() {
+                Some("GetCallerIdentity") => Self::GetCallerIdentity,
+                Some("AssumeRole") => Self::AssumeRole,
+                Some("AssumeRoleWithWebIdentity") => Self::AssumeRoleWithWebIdentity,
+                Some("GetSessionToken") => Self::GetSessionToken,
+                _ => Self::Unknown,
+            },
             _ => Self::Unknown,
         }
     }
@@ -65,7 +79,10 @@ impl Operation {
                 let body = json!({ "error": code, "error_description": message });
                 Reply::json(status, &body).with("x-amzn-ErrorType", name)
             }
-            Self::GetCallerIdentity => sts::error(request, status, name, message),
+            Self::GetCallerIdentity | Self::AssumeRole | Self::AssumeRoleWithWebIdentity | Self::GetSessionToken => {
+                sts::error(request, status, name, message)
+            }
+            Self::InstanceMetadata | Self::ContainerCredentials => metadata::error(request, status, name, message),
             _ => portal::error(status, name, message),
         }
     }
@@ -86,6 +103,8 @@ pub enum Fault {
     HtmlBadGateway,
     /// 400 with an error name that no service model has; instead of acting.
     UnknownError(String),
+    /// An error of the service, in its own shape; instead of acting.
+    Refusal { status: u16, name: String, message: String },
     /// Reset the connection instead of acting.
     Reset,
     /// Close the connection instead of acting.
@@ -202,6 +221,7 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
             Some(Fault::ServerError) => error(500, "InternalServerException", "something broke"),
             Some(Fault::HtmlBadGateway) => Reply::page(502, "502 Bad Gateway", ""),
             Some(Fault::UnknownError(name)) => error(400, name, "nobody has heard of this"),
+            Some(Fault::Refusal { status, name, message }) => error(*status, name, message),
             Some(Fault::CloseBeforeActing) => return Ok(()),
             Some(Fault::Hang) => return io::copy(&mut stream, &mut io::sink()).map(drop),
             Some(Fault::InvalidJson) => Reply::new(200, "application/json", "{\"accessToken\": "),
@@ -210,6 +230,9 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
                 let usual = state.settings.clone();
                 state.settings.role_lifetime = Duration::ZERO;
                 state.settings.token_lifetime = Duration::ZERO;
+                state.settings.assumed_role_lifetime = Some(Duration::ZERO);
+                state.settings.session_token_lifetime = Some(Duration::ZERO);
+                state.settings.metadata_lifetime = Duration::ZERO;
                 let reply = act(state, &request);
                 state.settings = usual;
                 reply
@@ -264,6 +287,11 @@ fn act(state: &mut State, request: &Request) -> Reply {
         Operation::ListAccountRoles => portal::list_account_roles(state, request),
         Operation::Logout => portal::logout(state, request),
         Operation::GetCallerIdentity => sts::get_caller_identity(state, request),
+        Operation::AssumeRole => sts::assume_role(state, request),
+        Operation::AssumeRoleWithWebIdentity => sts::assume_role_with_web_identity(state, request),
+        Operation::GetSessionToken => sts::get_session_token(state, request),
+        Operation::InstanceMetadata => metadata::instance_metadata(state, request),
+        Operation::ContainerCredentials => metadata::container_credentials(state, request),
         _ => Err(portal::error(404, "UnknownOperationException", "no such operation")),
     };
     result.unwrap_or_else(|refusal| refusal)

@@ -1,5 +1,5 @@
-//! A loopback Identity Center: OIDC, the portal and the part of STS that answers "who am I", over
-//! HTTP on 127.0.0.1.
+//! A loopback Identity Center: OIDC and the portal, and what else hands out credentials or answers "who am I" (STS with
+//! its users and roles, the metadata services of instances and containers), over HTTP on 127.0.0.1.
 //!
 //! Shapes, names and status codes follow recordings of the AWS CLI and the SDKs. It checks what the
 //! service checks (PKCE, redirect URI, client secrets, single use, `SigV4`), issues only unique
@@ -11,9 +11,13 @@
 
 mod browser;
 mod connection;
+mod credentials;
 mod http;
+mod iam;
+mod metadata;
 mod oidc;
 mod portal;
+mod signature;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -27,12 +31,17 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub use browser::{BrowserBehaviour, Page};
 pub use connection::{Fault, Operation};
+pub use credentials::{Identity, IssuedCredentials};
 pub use http::Request;
+pub use iam::RoleSettings;
+#[allow(unused_imports)] // `examples/sandbox` makes no users
+pub use iam::UserKeys;
 pub use oidc::Consent;
-pub use portal::{Identity, IssuedCredentials};
 
 /// A running server. It stops, and every connection to it ends, when this is dropped.
 pub struct IdentityCenter {
@@ -45,6 +54,15 @@ pub struct IdentityCenter {
 pub struct Settings {
     /// How long role credentials live (a permission set's session length).
     pub role_lifetime: Duration,
+    /// How long what `AssumeRole` and `AssumeRoleWithWebIdentity` hand out lives, whatever is asked for; none for as
+    /// long as is asked, or an hour.
+    pub assumed_role_lifetime: Option<Duration>,
+    /// How long what `GetSessionToken` hands out lives, whatever is asked for; none for as long as is asked, or 12 hours.
+    pub session_token_lifetime: Option<Duration>,
+    /// How long the credentials of an instance or a container live.
+    pub metadata_lifetime: Duration,
+    /// What has to come in the `Authorization` header for the credentials of a container, if anything.
+    pub container_authorization: Option<String>,
     /// How long an access token lives (`expiresIn`).
     pub token_lifetime: Duration,
     /// How long after the sign-in refresh tokens work.
@@ -72,6 +90,10 @@ impl Default for Settings {
         let hours = Duration::from_hours;
         Self {
             role_lifetime: hours(1),
+            assumed_role_lifetime: None,
+            session_token_lifetime: None,
+            metadata_lifetime: hours(6),
+            container_authorization: None,
             token_lifetime: hours(1),
             session_lifetime: hours(8),
             registration_lifetime: hours(90 * 24),
@@ -113,8 +135,8 @@ impl IdentityCenter {
         Self { shared, accept: Some(accept) }
     }
 
-    /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL_SSO`, `AWS_ENDPOINT_URL_SSO_OIDC` and
-    /// `AWS_ENDPOINT_URL_STS`.
+    /// `http://127.0.0.1:PORT`, for `AWS_ENDPOINT_URL_SSO`, `AWS_ENDPOINT_URL_SSO_OIDC`,
+    /// `AWS_ENDPOINT_URL_STS` and `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub fn endpoint(&self) -> String {
         self.shared.lock().endpoint.clone()
     }
@@ -221,7 +243,7 @@ impl IdentityCenter {
         self.shared.lock().issued(access_key_id).map(|issued| issued.identity.clone())
     }
 
-    /// All role credentials issued so far, in order.
+    /// All credentials issued so far, in order: of roles, by whichever service, and of users.
     pub fn issued_credentials(&self) -> Vec<IssuedCredentials> {
         self.shared.lock().issued.clone()
     }
@@ -318,6 +340,13 @@ struct State {
     access_tokens: HashMap<String, portal::AccessToken>,
     refresh_tokens: HashMap<String, oidc::RefreshToken>,
     issued: Vec<IssuedCredentials>,
+    /// The roles of IAM, by ARN.
+    roles: HashMap<String, RoleSettings>,
+    /// By serial number.
+    mfa_devices: HashMap<String, iam::MfaDevice>,
+    web_identities: Vec<iam::WebIdentity>,
+    /// When each token of the instance metadata service stops working.
+    metadata_tokens: HashMap<String, SystemTime>,
     faults: Vec<(Operation, Fault)>,
     requests: Vec<Request>,
     browser_opens: Vec<String>,
@@ -373,6 +402,12 @@ fn random_base64<const N: usize>() -> String {
 /// Seconds since the epoch by the server's own clock.
 fn told(state: &State, time: SystemTime) -> i64 {
     i64::try_from(since_epoch(time).as_secs()).unwrap_or(i64::MAX) + state.settings.clock_ahead
+}
+
+/// A time by the server's own clock, as `2026-11-22T17:30:13Z`.
+fn told_text(state: &State, time: SystemTime) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(told(state, time)).expect("a time in this age");
+    time.format(&Rfc3339).expect("a year of four digits")
 }
 
 /// Time since the epoch.

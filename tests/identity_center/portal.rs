@@ -3,42 +3,9 @@
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::http::{Answer, Reply, Request};
-use super::sts::hex;
-use super::{IdentityCenter, State, random_base32, random_base64, since_epoch, told};
-
-/// Who role credentials act as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub account: String,
-    /// The permission set.
-    pub role_name: String,
-}
-
-impl Identity {
-    /// The caller's ARN, as STS tells it.
-    pub fn arn(&self) -> String {
-        let Self { account, role_name } = self;
-        format!("arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{role_name}_{}/sandbox", self.digest())
-    }
-
-    /// 16 hex digits, fixed for a permission set in an account.
-    pub(super) fn digest(&self) -> String {
-        hex(&Sha256::digest(format!("{} {}", self.account, self.role_name))[..8])
-    }
-}
-
-/// Role credentials as issued, secrets included.
-#[derive(Clone, Debug)]
-pub struct IssuedCredentials {
-    pub access_key_id: String,
-    pub secret_access_key: String,
-    pub session_token: String,
-    pub expires: SystemTime,
-    pub identity: Identity,
-}
+use super::{Identity, IdentityCenter, IssuedCredentials, State, since_epoch, told};
 
 pub(super) struct AccessToken {
     pub session: u64,
@@ -52,24 +19,13 @@ pub(super) fn error(status: u16, name: &str, message: &str) -> Reply {
 
 pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answer {
     signed_in(state, request)?;
-    let identity = Identity {
-        account: required(request, "account_id")?.to_owned(),
-        role_name: required(request, "role_name")?.to_owned(),
-    };
-    let wanted = (identity.account.clone(), identity.role_name.clone());
-    if !state.assignments.contains(&wanted) {
+    let (account, role_name) = (required(request, "account_id")?, required(request, "role_name")?);
+    if !state.assignments.iter().any(|(a, r)| (a.as_str(), r.as_str()) == (account, role_name)) {
         return Err(error(403, "ForbiddenException", "No access"));
     }
-    let n = state.next();
-    // Like the real ones: 20, 40 and a few hundred characters, some of which need quoting.
-    let noise = random_base64::<27>();
-    let issued = IssuedCredentials {
-        access_key_id: format!("ASIASANDBOX{}", random_base32::<9>()),
-        secret_access_key: format!("{}+/{}/+", &noise[..18], &noise[18..]),
-        session_token: format!("IQoJb3JpZ2lu//+{n:06}{}+/==", random_base64::<240>()),
-        expires: SystemTime::now() + state.settings.role_lifetime,
-        identity,
-    };
+    let identity = Identity::permission_set(account, role_name);
+    let lifetime = state.settings.role_lifetime;
+    let issued = IssuedCredentials::temporary(state, identity, lifetime);
     let reply = json!({ "roleCredentials": {
         "accessKeyId": issued.access_key_id, "secretAccessKey": issued.secret_access_key,
         "sessionToken": issued.session_token,
@@ -79,7 +35,7 @@ pub(super) fn get_role_credentials(state: &mut State, request: &Request) -> Answ
     Ok(Reply::json(200, &reply))
 }
 
-/// The role credentials with the access key id `key`, for a server that checks signatures.
+/// The credentials with the access key id `key`, for a server that checks signatures.
 pub(super) fn issued(state: &State, request: &Request) -> Reply {
     let Some(issued) = state.issued(request.parameter("key")) else {
         return error(404, "ResourceNotFoundException", "not issued here");

@@ -1,15 +1,19 @@
-//! The security token service: `GetCallerIdentity`, for requests whose `SigV4` signature is right.
+//! The security token service: who is asking, and other credentials for who may have them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use super::http::{Answer, Reply, Request, escape};
+use super::{Identity, IssuedCredentials, State, iam, signature, told_text};
 
-use super::http::{Answer, Reply, Request, encode, escape, pairs};
-use super::{IssuedCredentials, State, since_epoch};
-
-/// How far a signature's date may be from now.
-const SKEW: Duration = Duration::from_mins(15);
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+/// How long the credentials of a role live if nobody asks for more or less.
+const ASSUMED_ROLE_LIFETIME: Duration = Duration::from_hours(1);
+/// The longest that anybody may ask for a role: for nothing longer can a role be set up.
+const LONGEST_ASSUMED_ROLE: Duration = Duration::from_hours(12);
+/// The longest that a role may be had by who is a role already.
+const LONGEST_CHAINED_ROLE: Duration = Duration::from_hours(1);
+const SESSION_TOKEN_LIFETIME: Duration = Duration::from_hours(12);
+const LONGEST_SESSION_TOKEN: Duration = Duration::from_hours(36);
 
 pub(super) fn error(request: &Request, status: u16, name: &str, message: &str) -> Reply {
     let kind = if status >= 500 { "Receiver" } else { "Sender" };
@@ -23,112 +27,149 @@ pub(super) fn error(request: &Request, status: u16, name: &str, message: &str) -
 }
 
 pub(super) fn get_caller_identity(state: &mut State, request: &Request) -> Answer {
-    let identity = &verify(state, request)?.identity;
-    let (arn, account, id) = (identity.arn(), &identity.account, &request.request_id);
-    let role_id = identity.digest().to_uppercase();
-    let xml = format!(
-        "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\"><GetCallerIdentityResult><Arn>{arn}</Arn>\
-         <UserId>AROA{role_id}:sandbox</UserId><Account>{account}</Account>\
-         </GetCallerIdentityResult><ResponseMetadata><RequestId>{id}</RequestId>\
-         </ResponseMetadata></GetCallerIdentityResponse>"
-    );
-    Ok(Reply::new(200, "text/xml", xml))
+    let Identity { account, user_id, arn, .. } = &signature::verify(state, request)?.identity;
+    let result = format!("<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>");
+    Ok(answer(request, &result))
 }
 
-/// Checks the signature (`SigV4`, in the `Authorization` header); the role credentials behind it.
-fn verify<'a>(state: &'a State, request: &Request) -> Result<&'a IssuedCredentials, Reply> {
-    let deny = |name: &str, why: &str| error(request, 403, name, why);
-    let mismatch = |why: &str| deny("SignatureDoesNotMatch", why);
-    let parts = request.header("authorization").strip_prefix("AWS4-HMAC-SHA256 ");
-    let parts = parts.ok_or_else(|| deny("MissingAuthenticationToken", "it is not signed"))?;
-    let part = |name: &str| {
-        let mut parts = parts.split(',');
-        let value = parts.find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
-        value.ok_or_else(|| error(request, 400, "IncompleteSignature", name))
-    };
-    let (credential, names, signature) = (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
-    let (access_key_id, scope) = credential.split_once('/').unwrap_or((credential, ""));
-
-    let token = request.header("x-amz-security-token");
-    let issued = state.issued(access_key_id).filter(|issued| issued.session_token == token);
-    let issued = issued.ok_or_else(|| {
-        let why = "The security token included in the request is invalid.";
-        deny("InvalidClientTokenId", why)
+pub(super) fn assume_role(state: &mut State, request: &Request) -> Answer {
+    let caller = signature::verify(state, request)?.clone();
+    let (identity, asked) = asked_role(request)?;
+    let second_factor = iam::second_factor(state, request, &caller.identity)? || caller.second_factor;
+    let arn = request.field("RoleArn");
+    let role = state.roles.get(arn);
+    let role = role.filter(|role| role.admits(&caller.identity, request.field("ExternalId"), second_factor));
+    let role = role.ok_or_else(|| {
+        let caller = caller.identity.arn();
+        denied(request, &format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"))
     })?;
-
-    let date = request.header("x-amz-date");
-    let at = parse_date(date).ok_or_else(|| mismatch("x-amz-date is missing or malformed"))?;
-    if at.abs_diff(since_epoch(SystemTime::now())) > SKEW {
-        return Err(mismatch("Signature expired, or not yet current"));
+    if asked > Some(LONGEST_CHAINED_ROLE) && caller.identity.is_role() {
+        return Err(invalid(
+            request,
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        ));
     }
-    let [day, _, "sts", "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else {
-        return Err(mismatch("Credential should be scoped to service: 'sts'"));
-    };
-    if !date.starts_with(day) {
-        return Err(mismatch("the date of the scope is not that of x-amz-date"));
-    }
-    let mut required = ["host", "x-amz-date", "x-amz-security-token"].iter();
-    if !required.all(|name| names.split(';').any(|signed| signed == *name)) {
-        return Err(mismatch("a header that must be signed is not"));
-    }
-    let digest = hex(&Sha256::digest(canonical(request, names)));
-    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
-    let secret = format!("AWS4{}", issued.secret_access_key).into_bytes();
-    let key = scope.split('/').fold(secret, |key, part| hmac(&key, part).to_vec());
-    if hex(&hmac(&key, &to_sign)) != signature {
-        return Err(mismatch("The request signature we calculated does not match yours."));
-    }
-    if issued.expires <= SystemTime::now() {
-        let why = "The security token included in the request is expired";
-        return Err(deny("ExpiredToken", why));
-    }
-    Ok(issued)
+    role_may_live(request, asked, role.max_duration)?;
+    let result = role_result(state, identity, asked);
+    Ok(answer(request, &result))
 }
 
-/// The canonical request of `SigV4`.
-fn canonical(request: &Request, signed_headers: &str) -> String {
-    let header = |name: &str| {
-        let words: Vec<_> = request.header(name).split_whitespace().collect();
-        format!("{name}:{}\n", words.join(" "))
-    };
-    let headers: String = signed_headers.split(';').map(header).collect();
-    let mut query: Vec<_> =
-        pairs(&request.raw_query).map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect();
-    query.sort_unstable();
-    let (query, body) = (query.join("&"), hex(&Sha256::digest(&request.raw_body)));
-    let Request { method, path, .. } = request;
-    format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\n{body}")
+pub(super) fn assume_role_with_web_identity(state: &mut State, request: &Request) -> Answer {
+    let (identity, asked) = asked_role(request)?;
+    let role = iam::role_of_web_identity(state, request)?;
+    role_may_live(request, asked, role.max_duration)?;
+    let partition = identity.arn.split(':').nth(1).unwrap_or_default();
+    let provider = format!("arn:{partition}:iam::{}:oidc-provider/oidc.example.test", identity.account);
+    let result = role_result(state, identity, asked);
+    let result = format!(
+        "<SubjectFromWebIdentityToken>system:serviceaccount:sandbox:sandbox</SubjectFromWebIdentityToken>\
+         <Audience>sts.amazonaws.com</Audience><Provider>{provider}</Provider>{result}"
+    );
+    Ok(answer(request, &result))
 }
 
-/// HMAC-SHA256 (RFC 2104).
-pub(super) fn hmac(key: &[u8], message: &str) -> [u8; 32] {
-    let mut block = [0; 64];
-    if key.len() > block.len() {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
+/// For the long-lived keys of a user alone.
+pub(super) fn get_session_token(state: &mut State, request: &Request) -> Answer {
+    let caller = signature::verify(state, request)?.clone();
+    let asked = duration(request, LONGEST_SESSION_TOKEN)?;
+    if !caller.is_long_lived() {
+        return Err(denied(request, "Cannot call GetSessionToken with session credentials"));
     }
-    let keyed = |pad: u8| Sha256::new().chain_update(block.map(|byte| byte ^ pad));
-    let inner = keyed(0x36).chain_update(message).finalize();
-    keyed(0x5c).chain_update(inner).finalize().into()
+    let second_factor = iam::second_factor(state, request, &caller.identity)?;
+    let lifetime = state.settings.session_token_lifetime.or(asked).unwrap_or(SESSION_TOKEN_LIFETIME);
+    let issued = IssuedCredentials::temporary(state, caller.identity, lifetime);
+    let issued = IssuedCredentials { second_factor, ..issued };
+    let result = credentials(state, &issued);
+    state.issued.push(issued);
+    Ok(answer(request, &result))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Something about the request that nobody may ask for.
+fn invalid(request: &Request, message: &str) -> Reply {
+    error(request, 400, "ValidationError", message)
 }
 
-/// `20261122T173013Z` as time since the epoch.
-pub(super) fn parse_date(date: &str) -> Option<Duration> {
-    let number = |range: std::ops::Range<usize>| date.get(range)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
-    let (hour, minute, second) = (number(9..11)?, number(11..13)?, number(13..15)?);
-    let well_formed = date.len() == 16 && date.as_bytes()[8] == b'T' && date.ends_with('Z');
-    if !well_formed || year < 1970 || !(1..=12).contains(&month) {
-        return None;
+pub(super) fn denied(request: &Request, message: &str) -> Reply {
+    error(request, 403, "AccessDenied", message)
+}
+
+/// A parameter that is not what it has to be, in the service's words.
+pub(super) fn unsatisfied(request: &Request, parameter: &str, constraint: &str) -> Reply {
+    let (value, name) = (request.field(parameter), parameter[..1].to_lowercase() + &parameter[1..]);
+    let message = format!("Value '{value}' at '{name}' failed to satisfy constraint: Member must {constraint}");
+    invalid(request, &format!("1 validation error detected: {message}"))
+}
+
+/// Who the caller wants to be, and for how long if it says so.
+fn asked_role(request: &Request) -> Result<(Identity, Option<Duration>), Reply> {
+    let session_name = request.field("RoleSessionName");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if !(2..=64).contains(&session_name.len()) {
+        let constraint = "have length greater than or equal to 2 and less than or equal to 64";
+        return Err(unsatisfied(request, "RoleSessionName", constraint));
     }
-    // Years begin in March here, so that the leap day comes last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    let days = year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469;
-    Some(Duration::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+    if !session_name.bytes().all(allowed) {
+        let constraint = "satisfy regular expression pattern: [\\w+=,.@-]*";
+        return Err(unsatisfied(request, "RoleSessionName", constraint));
+    }
+    let asked = duration(request, LONGEST_ASSUMED_ROLE)?;
+    let identity = Identity::role(request.field("RoleArn"), session_name);
+    let identity = identity.ok_or_else(|| invalid(request, "Request ARN is invalid"))?;
+    Ok((identity, asked))
+}
+
+/// How long the caller wants the credentials to live, if it says so.
+fn duration(request: &Request, longest: Duration) -> Result<Option<Duration>, Reply> {
+    let parameter = "DurationSeconds";
+    let text = request.field(parameter);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |_| error(request, 400, "MalformedInput", "DurationSeconds must be a whole number");
+    let asked = Duration::from_secs(text.parse().map_err(malformed)?);
+    if asked < Duration::from_mins(15) {
+        return Err(unsatisfied(request, parameter, "have value greater than or equal to 900"));
+    }
+    if asked > longest {
+        let constraint = format!("have value less than or equal to {}", longest.as_secs());
+        return Err(unsatisfied(request, parameter, &constraint));
+    }
+    Ok(Some(asked))
+}
+
+fn role_may_live(request: &Request, asked: Option<Duration>, longest: Duration) -> Result<(), Reply> {
+    let why = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+    if asked > Some(longest) { Err(invalid(request, why)) } else { Ok(()) }
+}
+
+/// Issues credentials of a role; they and their role in XML.
+fn role_result(state: &mut State, identity: Identity, asked: Option<Duration>) -> String {
+    let lifetime = state.settings.assumed_role_lifetime.or(asked).unwrap_or(ASSUMED_ROLE_LIFETIME);
+    let issued = IssuedCredentials::temporary(state, identity, lifetime);
+    let Identity { user_id, arn, .. } = &issued.identity;
+    let user = format!("<AssumedRoleId>{user_id}</AssumedRoleId><Arn>{arn}</Arn>");
+    let result = format!("<AssumedRoleUser>{user}</AssumedRoleUser>{}", credentials(state, &issued));
+    state.issued.push(issued);
+    result
+}
+
+/// Credentials in XML.
+fn credentials(state: &State, issued: &IssuedCredentials) -> String {
+    let IssuedCredentials { access_key_id, secret_access_key, session_token, expires, .. } = issued;
+    let expiration = told_text(state, *expires);
+    format!(
+        "<Credentials><AccessKeyId>{access_key_id}</AccessKeyId>\
+         <SecretAccessKey>{secret_access_key}</SecretAccessKey><SessionToken>{session_token}</SessionToken>\
+         <Expiration>{expiration}</Expiration></Credentials>"
+    )
+}
+
+/// What an action that is done answers. `result` is XML already.
+fn answer(request: &Request, result: &str) -> Reply {
+    let (action, id) = (request.field("Action"), &request.request_id);
+    let xml = format!(
+        "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result>\
+         <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
+    );
+    Reply::new(200, "text/xml", xml)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::sts::{hex, hmac, parse_date};
+use super::signature::{hex, hmac, parse_date};
 use super::{BrowserBehaviour, Consent, Fault, IdentityCenter, Operation, since_epoch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
