@@ -1,14 +1,21 @@
-//! What the clients in `tests/clients` cannot see: faults, the stand-in browser, stopping.
+//! What the clients in `tests/clients` cannot see: faults, the stand-in browser, stopping; and STS with its users and
+//! roles, by the SDK's own clients.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::{BehaviorVersion, Credentials, ProvideCredentials as _, Region, SharedCredentialsProvider};
+use aws_sdk_sts::error::ProvideErrorMetadata;
 use serde_json::{Value, json};
 
 use super::signature::{hex, hmac, parse_date};
-use super::{BrowserBehaviour, Consent, Fault, IdentityCenter, Operation, since_epoch};
+use super::{BrowserBehaviour, Consent, Fault, IdentityCenter, Operation, RoleSettings, UserKeys, since_epoch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -64,6 +71,57 @@ fn role_credentials(idc: &IdentityCenter, token: &Value) -> (u16, Value) {
     (status, body["roleCredentials"].clone())
 }
 
+/// Role credentials of `Admin` in `prod`, as the SDK holds them.
+fn portal_credentials(idc: &IdentityCenter) -> Credentials {
+    let (user_code, token) = device_flow(idc);
+    idc.approve_device(&user_code);
+    role_credentials(idc, &token(DEVICE, json!({})).1);
+    last_issued(idc)
+}
+
+/// The credentials issued last, as the SDK holds them.
+fn last_issued(idc: &IdentityCenter) -> Credentials {
+    let issued = idc.issued_credentials().pop().unwrap();
+    let token = Some(issued.session_token).filter(|token| !token.is_empty());
+    Credentials::new(issued.access_key_id, issued.secret_access_key, token, None, "test")
+}
+
+fn user_credentials(keys: UserKeys) -> Credentials {
+    Credentials::new(keys.access_key_id, keys.secret_access_key, None, None, "test")
+}
+
+/// The SDK's own client, which signs with these credentials if there are any.
+fn sts(idc: &IdentityCenter, credentials: Option<Credentials>) -> Client {
+    let mut config = aws_sdk_sts::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(idc.endpoint())
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http());
+    config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
+    Client::from_conf(config.build())
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+async fn arn_of(client: &Client) -> String {
+    client.get_caller_identity().send().await.unwrap().arn.unwrap()
+}
+
+/// Name and words of an error.
+fn refusal<T, E: ProvideErrorMetadata>(result: Result<T, E>) -> String {
+    let error = result.err().unwrap();
+    format!("{}: {}", error.code().unwrap_or_default(), error.message().unwrap_or_default())
+}
+
+/// Seconds from now until a time that was told.
+fn seconds_left(expiration: &aws_sdk_sts::primitives::DateTime) -> i64 {
+    expiration.secs() - i64::try_from(since_epoch(SystemTime::now()).as_secs()).unwrap()
+}
+
+const DEPLOY: &str = "arn:aws-us-gov:iam::444444444444:role/ci/deploy";
 const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 #[test]
@@ -288,6 +346,242 @@ fn the_stand_in_browser_reports_opens_and_keeps_to_loopback() {
     let statuses: Vec<_> = idc.pages().iter().map(|page| page.status).collect();
     assert_eq!(statuses, [Some(200), Some(200), Some(200), None]);
     assert_eq!(idc.count(Operation::VerifyDevice), 3);
+}
+
+#[test]
+fn a_user_and_a_permission_set_assume_roles_that_trust_them() {
+    let idc = IdentityCenter::start();
+    let (ana, admin) = (user_credentials(idc.create_user("ana")), portal_credentials(&idc));
+    let (ana, admin) = (sts(&idc, Some(ana)), sts(&idc, Some(admin)));
+    let ask = |client: &Client, seconds: Option<i32>, external_id: Option<&str>| {
+        let request = client.assume_role().role_arn(DEPLOY).role_session_name("build-7");
+        request.set_duration_seconds(seconds).set_external_id(external_id.map(str::to_owned)).send()
+    };
+    block_on(async {
+        assert_eq!(arn_of(&ana).await, "arn:aws:iam::999999999999:user/ana");
+        let identity = ana.get_caller_identity().send().await.unwrap();
+        assert_eq!(identity.account(), Some("999999999999"));
+        assert!(identity.user_id().unwrap().starts_with("AIDA"));
+        let admin_arn = arn_of(&admin).await;
+        let denied = |arn: &str| {
+            format!("AccessDenied: User: {arn} is not authorized to perform: sts:AssumeRole on resource: {DEPLOY}")
+        };
+        assert_eq!(refusal(ask(&admin, None, None).await), denied(&admin_arn), "there is no such role");
+
+        idc.create_role(DEPLOY, RoleSettings::default());
+        let answer = ask(&ana, None, None).await.unwrap();
+        let arn = "arn:aws-us-gov:sts::444444444444:assumed-role/deploy/build-7";
+        let role = answer.assumed_role_user().unwrap();
+        assert_eq!(role.arn(), arn);
+        assert!(role.assumed_role_id().starts_with("AROA") && role.assumed_role_id().ends_with(":build-7"));
+        let credentials = answer.credentials().unwrap();
+        assert!((3590..=3600).contains(&seconds_left(credentials.expiration())));
+        let issued = idc.issued_credentials().pop().unwrap();
+        assert_eq!(issued.secret_access_key, credentials.secret_access_key());
+        let identity = idc.caller_of(credentials.access_key_id()).unwrap();
+        assert_eq!((&*identity.account, &*identity.role_name, &*identity.arn()), ("444444444444", "deploy", arn));
+        let deploy = sts(&idc, Some(last_issued(&idc)));
+        assert_eq!(arn_of(&deploy).await, arn);
+
+        let max_duration = Duration::from_hours(2);
+        let mut settings = RoleSettings { max_duration, external_id: Some("gate".into()), ..RoleSettings::default() };
+        idc.create_role(DEPLOY, settings.clone());
+        assert!(refusal(ask(&ana, None, None).await).starts_with("AccessDenied: "));
+        assert!(refusal(ask(&ana, None, Some("another")).await).starts_with("AccessDenied: "));
+        let answer = ask(&ana, Some(7200), Some("gate")).await.unwrap();
+        assert!((7190..=7200).contains(&seconds_left(answer.credentials().unwrap().expiration())));
+        let refused = refusal(ask(&ana, Some(7201), Some("gate")).await);
+        assert!(refused.starts_with("ValidationError: ") && refused.contains("MaxSessionDuration"), "{refused}");
+        for (client, seconds) in [(&ana, 899), (&ana, 43_201), (&admin, 3601), (&deploy, 3601)] {
+            let refused = refusal(ask(client, Some(seconds), Some("gate")).await);
+            assert!(refused.starts_with("ValidationError: "), "{refused}");
+        }
+        assert!(ask(&admin, Some(3600), Some("gate")).await.is_ok());
+
+        settings.trusts = admin_arn.clone();
+        idc.create_role(DEPLOY, settings);
+        assert!(ask(&admin, None, Some("gate")).await.is_ok());
+        assert_eq!(refusal(ask(&ana, None, Some("gate")).await), denied("arn:aws:iam::999999999999:user/ana"));
+    });
+}
+
+#[test]
+fn sts_refuses_names_keys_and_arns_that_cannot_be() {
+    let idc = IdentityCenter::start();
+    idc.create_role(DEPLOY, RoleSettings::default());
+    let keys = idc.create_user("ana");
+    let ana = sts(&idc, Some(user_credentials(keys.clone())));
+    let wrong = UserKeys { secret_access_key: "x".repeat(40), ..keys.clone() };
+    let with_token = Credentials::new(keys.access_key_id, keys.secret_access_key, Some("x".into()), None, "test");
+    block_on(async {
+        for name in ["x", "a b", "a/b", &"x".repeat(65)] {
+            let refused = refusal(ana.assume_role().role_arn(DEPLOY).role_session_name(name).send().await);
+            assert!(refused.starts_with("ValidationError: ") && refused.contains("'roleSessionName'"), "{refused}");
+        }
+        for arn in ["deploy", "arn:aws:iam::444444444444:user/deploy", "arn:aws:iam::4:role/deploy"] {
+            let refused = refusal(ana.assume_role().role_arn(arn).role_session_name("build").send().await);
+            assert_eq!(refused, "ValidationError: Request ARN is invalid");
+        }
+        let refused = |credentials| {
+            let client = sts(&idc, Some(credentials));
+            async move { refusal(client.assume_role().role_arn(DEPLOY).role_session_name("build").send().await) }
+        };
+        assert!(refused(user_credentials(wrong)).await.starts_with("SignatureDoesNotMatch: "));
+        assert!(refused(with_token).await.starts_with("InvalidClientTokenId: "));
+        idc.settings(|settings| settings.assumed_role_lifetime = Some(Duration::ZERO));
+        ana.assume_role().role_arn(DEPLOY).role_session_name("build").duration_seconds(900).send().await.unwrap();
+        assert!(refused(last_issued(&idc)).await.starts_with("ExpiredToken: "));
+    });
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let answer = send(&idc, "POST /", form, "Action=AssumeRole&RoleSessionName=build").unwrap();
+    assert!(answer.contains("<Code>MissingAuthenticationToken</Code>"), "{answer}");
+}
+
+#[test]
+fn a_code_of_an_mfa_device_works_once_and_for_its_user() {
+    let idc = IdentityCenter::start();
+    let serial = "arn:aws:iam::999999999999:mfa/ana";
+    idc.create_mfa_device("ana", serial);
+    idc.create_role(DEPLOY, RoleSettings { requires_mfa: true, ..RoleSettings::default() });
+    let [ana, bob] = ["ana", "bob"].map(|name| sts(&idc, Some(user_credentials(idc.create_user(name)))));
+    let ask = |client: &Client, serial: Option<&str>, code: Option<String>| {
+        let request = client.assume_role().role_arn(DEPLOY).role_session_name("build");
+        request.set_serial_number(serial.map(str::to_owned)).set_token_code(code).send()
+    };
+    let code = || Some(idc.mfa_code(serial));
+    block_on(async {
+        assert!(refusal(ask(&ana, None, None).await).starts_with("AccessDenied: User: "));
+        let first = code();
+        assert_eq!(code(), first, "nobody has used it");
+        assert!(ask(&ana, Some(serial), first.clone()).await.is_ok());
+        let used = "AccessDenied: MultiFactorAuthentication failed with invalid MFA one time pass code.";
+        assert_eq!(refusal(ask(&ana, Some(serial), first).await), used);
+        let refused = refusal(ask(&bob, Some(serial), code()).await);
+        assert!(refused.contains("unable to validate MFA code"), "{refused}");
+        let refused = refusal(ask(&ana, Some(serial), None).await);
+        assert!(refused.contains("must provide both"), "{refused}");
+        assert!(refusal(ask(&ana, Some(serial), Some("12".into())).await).starts_with("ValidationError: "));
+
+        let answer = ana.get_session_token().send().await.unwrap();
+        assert!((43_190..=43_200).contains(&seconds_left(answer.credentials().unwrap().expiration())));
+        let session = sts(&idc, Some(last_issued(&idc)));
+        assert_eq!(arn_of(&session).await, "arn:aws:iam::999999999999:user/ana");
+        assert!(refusal(ask(&session, None, None).await).starts_with("AccessDenied: User: "), "without a code");
+        let refused = refusal(session.get_session_token().send().await);
+        assert_eq!(refused, "AccessDenied: Cannot call GetSessionToken with session credentials");
+        let request = ana.get_session_token().serial_number(serial).set_token_code(code());
+        request.duration_seconds(129_600).send().await.unwrap();
+        let session = sts(&idc, Some(last_issued(&idc)));
+        assert!(ask(&session, None, None).await.is_ok());
+        let refused = refusal(ana.get_session_token().duration_seconds(129_601).send().await);
+        assert!(refused.starts_with("ValidationError: "), "{refused}");
+    });
+    let asked = idc.requests().into_iter().find(|request| request.operation == Operation::GetSessionToken).unwrap();
+    assert_eq!((asked.field("SerialNumber"), asked.field("Action")), ("", "GetSessionToken"));
+}
+
+#[test]
+fn a_token_of_an_identity_provider_is_worth_its_role() {
+    let (idc, stranger) = (IdentityCenter::start(), "arn:aws:iam::444444444444:role/other");
+    idc.create_role(stranger, RoleSettings::default());
+    idc.trust_web_identity(DEPLOY, "header.payload.signature\n");
+    let nobody = sts(&idc, None);
+    let ask = |arn: &str, token: &str| {
+        let request = nobody.assume_role_with_web_identity().role_session_name("pod");
+        request.role_arn(arn).web_identity_token(token).send()
+    };
+    block_on(async {
+        for token in ["header.payload.signature", "header.payload.signature\n"] {
+            let answer = ask(DEPLOY, token).await.unwrap();
+            let role = answer.assumed_role_user().unwrap();
+            assert_eq!(role.arn(), "arn:aws-us-gov:sts::444444444444:assumed-role/deploy/pod");
+            assert!(answer.subject_from_web_identity_token().is_some() && answer.audience().is_some());
+            assert_eq!(arn_of(&sts(&idc, Some(last_issued(&idc)))).await, role.arn());
+        }
+        let refused = refusal(ask(stranger, "header.payload.signature").await);
+        assert_eq!(refused, "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity");
+        assert!(refusal(ask(DEPLOY, "forged").await).starts_with("InvalidIdentityToken: "));
+        let unreachable =
+            Fault::Refusal { status: 400, name: "IDPCommunicationError".into(), message: "silence".into() };
+        idc.inject(Operation::AssumeRoleWithWebIdentity, unreachable, 1);
+        assert_eq!(refusal(ask(DEPLOY, "header.payload.signature").await), "IDPCommunicationError: silence");
+        idc.expire_web_identity("header.payload.signature");
+        assert!(refusal(ask(DEPLOY, "header.payload.signature").await).starts_with("ExpiredTokenException: "));
+    });
+    let tokens = idc.requests().into_iter().map(|request| request.field("WebIdentityToken").to_owned());
+    assert_eq!(tokens.filter(|token| token.ends_with('\n')).count(), 1);
+}
+
+#[test]
+fn faults_of_sts_and_of_the_metadata_services_are_in_their_own_shape() {
+    let idc = IdentityCenter::start();
+    idc.create_role(DEPLOY, RoleSettings::default());
+    let ana = sts(&idc, Some(user_credentials(idc.create_user("ana"))));
+    block_on(async {
+        let ask = || ana.assume_role().role_arn(DEPLOY).role_session_name("build").send();
+        for fault in [Fault::ServerError, Fault::UnknownError("OddException".into())] {
+            idc.inject(Operation::AssumeRole, fault, 1);
+        }
+        assert_eq!(refusal(ask().await), "InternalServerException: something broke");
+        assert_eq!(refusal(ask().await), "OddException: nobody has heard of this");
+        idc.inject(Operation::AssumeRole, Fault::ServeExpired, 1);
+        idc.inject(Operation::GetSessionToken, Fault::ServeExpired, 1);
+        assert!(seconds_left(ask().await.unwrap().credentials().unwrap().expiration()) <= 0);
+        let answer = ana.get_session_token().send().await.unwrap();
+        assert!(seconds_left(answer.credentials().unwrap().expiration()) <= 0);
+    });
+    assert_eq!((idc.count(Operation::AssumeRole), idc.count(Operation::GetSessionToken)), (3, 1));
+    idc.inject(Operation::ContainerCredentials, Fault::ServerError, 1);
+    let (status, body) = parts(&send(&idc, "GET /container-credentials", "", "").unwrap());
+    assert_eq!((status, body), (500, json!({ "code": "InternalServerException", "message": "something broke" })));
+}
+
+#[test]
+fn a_machine_has_a_role_by_the_metadata_service() {
+    let idc = IdentityCenter::start();
+    let roles = "GET /latest/meta-data/iam/security-credentials/";
+    assert_eq!(parts(&send(&idc, roles, "", "").unwrap()).0, 401);
+    assert_eq!(parts(&send(&idc, "PUT /latest/api/token", "", "").unwrap()).0, 400);
+    let lifetime = "x-aws-ec2-metadata-token-ttl-seconds: 60\r\n";
+    let answer = send(&idc, "PUT /latest/api/token", lifetime, "").unwrap();
+    let (_, token) = answer.split_once("\r\n\r\n").unwrap();
+    let header = format!("x-aws-ec2-metadata-token: {token}\r\n");
+    assert!(send(&idc, roles, &header, "").unwrap().ends_with("\r\n\r\ninstance"));
+    assert_eq!(parts(&send(&idc, &format!("{roles}other"), &header, "").unwrap()).0, 404);
+    let (status, body) = parts(&send(&idc, &format!("{roles}instance"), &header, "").unwrap());
+    assert_eq!((status, &body["Code"], &body["Type"]), (200, &json!("Success"), &json!("AWS-HMAC")));
+    let expiration = body["Expiration"].as_str().unwrap();
+    assert!(expiration.len() == 20 && expiration.ends_with('Z'), "{expiration}");
+
+    block_on(async {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = ProviderConfig::without_region().with_http_client(http);
+        let client = aws_config::imds::Client::builder().configure(&config).endpoint(idc.endpoint()).unwrap().build();
+        let provider = ImdsCredentialsProvider::builder().imds_client(client).build();
+        let credentials = provider.provide_credentials().await.unwrap();
+        let arn = arn_of(&sts(&idc, Some(credentials))).await;
+        assert_eq!(arn, "arn:aws:sts::888888888888:assumed-role/instance/i-0123456789abcdef0");
+    });
+}
+
+#[test]
+fn a_container_has_a_role_by_its_endpoint() {
+    let idc = IdentityCenter::start();
+    assert_eq!(idc.container_credentials_uri(), format!("{}/container-credentials", idc.endpoint()));
+    let ask = |headers: &str| parts(&send(&idc, "GET /container-credentials", headers, "").unwrap());
+    let (status, body) = ask("");
+    assert_eq!((status, &body["RoleArn"]), (200, &json!(IdentityCenter::TASK_ROLE)));
+    let issued = idc.issued_credentials().pop().unwrap();
+    assert_eq!(body["Token"], issued.session_token);
+    assert_eq!(block_on(arn_of(&sts(&idc, Some(last_issued(&idc))))), issued.identity.arn());
+    assert!(issued.identity.arn().starts_with("arn:aws:sts::888888888888:assumed-role/task/"));
+    idc.settings(|settings| settings.container_authorization = Some("Basic secret".into()));
+    assert_eq!(ask("").0, 401);
+    assert_eq!(ask("Authorization: Basic secret\r\n").0, 200);
+    idc.inject(Operation::ContainerCredentials, Fault::ServeExpired, 1);
+    ask("Authorization: Basic secret\r\n");
+    assert!(idc.issued_credentials().pop().unwrap().expires <= SystemTime::now());
+    assert_eq!(idc.count(Operation::ContainerCredentials), 4);
 }
 
 #[test]
