@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Say what is in force here and why, and what will happen next
     Status(Status),
+    /// List the profiles: account, role, region, session and state
+    List(List),
     /// Run one command as another role (the same as with-aws)
     #[command(after_help = "Example: awsdir exec read-only -- aws s3 ls")]
     Exec(Exec),
@@ -131,7 +133,7 @@ pub(crate) struct Refresh {
 
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Pin {
-    /// A profile of ~/.aws/config
+    /// A profile of ~/.aws/config; or ACCOUNT/PERMISSION-SET, for everybody whatever they call it
     pub(crate) profile: String,
     /// A region that wins over the profile's own
     #[arg(long)]
@@ -191,6 +193,13 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct List {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct Exec {
     /// A region that wins over the profile's own
     #[arg(long)]
@@ -207,7 +216,7 @@ pub(crate) struct Exec {
     /// How the command gets them; without `--renew` in its environment, with it from an endpoint
     #[arg(long, value_name = "HOW")]
     pub(crate) credentials: Option<Delivery>,
-    /// A profile of ~/.aws/config
+    /// A profile of ~/.aws/config, or ACCOUNT/PERMISSION-SET
     pub(crate) profile: String,
     /// The command and its arguments
     #[arg(

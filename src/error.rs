@@ -1,7 +1,7 @@
 //! Every failure: what it says, the exit code it gives, the command that mends it (design section 9).
 
 use crate::core::dotfile::DotfileError;
-use crate::core::profile::ProfileProblem;
+use crate::core::profile::{Misfit, Profile, SsoSession};
 use crate::core::{near, timestamp::Timestamp};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -35,10 +35,21 @@ pub(crate) enum Error {
     UnknownProfile { name: String, path: PathBuf, near: Vec<String> },
     #[error("there is no sso-session `{name}` in `{}`{}", path.display(), did_you_mean(near))]
     UnknownSession { name: String, path: PathBuf, near: Vec<String> },
-    #[error("`{}`, line {line}: {problem}", path.display())]
-    Profile { path: PathBuf, line: usize, problem: ProfileProblem },
+    #[error("`{}`, line {line}: {misfit}", path.display())]
+    Profile { path: PathBuf, line: usize, misfit: Misfit },
     #[error("profile `{profile}` does not sign in through IAM Identity Center")]
     NotSso { profile: String },
+    #[error(
+        "profile `{profile}` has no credentials: no `sso_account_id`, `role_arn`, `credential_process` or access keys"
+    )]
+    NoCredentials { profile: String },
+    #[error("no profile has `{name}`, and it may be of any sso-session: {}", alternatives(sessions))]
+    WhichSession { name: String, sessions: Vec<String> },
+    /// What a profile takes its credentials from has none.
+    #[error("profile `{profile}` takes the credentials of {of}: {problem}")]
+    Source { profile: String, of: String, problem: String },
+    #[error("`credential_process` of profile `{profile}` {problem}")]
+    CredentialProcess { profile: String, problem: String, said: String },
     #[error("nothing says which profile: no `.awsprofile` here or above, and `AWS_PROFILE` is not set")]
     NoProfile,
     #[error("nothing says which sso-session: no profile is in force here, and there are {count} of them")]
@@ -59,12 +70,26 @@ pub(crate) enum Error {
     SignInRefused { session: String, how: String },
     #[error("nobody finished the sign-in to `{session}` within {} s", seconds)]
     SignInTimedOut { session: String, seconds: u64 },
-    #[error("permission set `{role_name}` in account {account_id} is not granted to you{}", because(message))]
-    NotGranted { account_id: String, role_name: String, message: String },
+    #[error(
+        "permission set `{role_name}` in account {account_id} is not granted to you{}{}",
+        because(message),
+        did_you_mean(near)
+    )]
+    NotGranted { account_id: String, role_name: String, message: String, near: Vec<String> },
+
+    #[error("role `{role_arn}` is denied to {whom}{}", because(message))]
+    RoleDenied { role_arn: String, whom: String, message: String },
+    /// AWS does not accept what the profile takes its credentials from.
+    #[error("AWS does not accept the credentials that profile `{profile}` takes from {of}{}", because(message))]
+    Refused { profile: String, of: String, message: String },
+    #[error("an MFA code of `{serial}` is needed for profile `{profile}`{}", because(why))]
+    MfaNeeded { serial: String, profile: String, why: String },
+    #[error("the MFA code of `{serial}` was {how}")]
+    MfaRefused { serial: String, profile: String, how: String },
 
     /// Found in the records of another process that tried at the same time.
     #[error("{why}")]
-    Setback { session: String, refused: bool, why: String },
+    Setback { mend: String, refused: bool, why: String },
 
     // 5: service
     #[error("could not reach `{endpoint}`")]
@@ -108,6 +133,10 @@ impl Error {
             | Self::UnknownSession { .. }
             | Self::Profile { .. }
             | Self::NotSso { .. }
+            | Self::NoCredentials { .. }
+            | Self::WhichSession { .. }
+            | Self::Source { .. }
+            | Self::CredentialProcess { .. }
             | Self::NoProfile
             | Self::NoSession { .. }
             | Self::Dotfile { .. }
@@ -119,7 +148,11 @@ impl Error {
             | Self::SignInNeeded { .. }
             | Self::SignInRefused { .. }
             | Self::SignInTimedOut { .. }
-            | Self::NotGranted { .. } => 4,
+            | Self::NotGranted { .. }
+            | Self::RoleDenied { .. }
+            | Self::Refused { .. }
+            | Self::MfaNeeded { .. }
+            | Self::MfaRefused { .. } => 4,
             Self::Unreachable { .. }
             | Self::NoAnswer { .. }
             | Self::Throttled { .. }
@@ -141,6 +174,7 @@ impl Error {
             | Self::System { source, .. } => Some(source.to_string()),
             Self::NotExecutable { source, .. } => source.as_ref().map(ToString::to_string),
             Self::Unreachable { cause, .. } | Self::NoAnswer { cause, .. } => Some(cause.clone()),
+            Self::CredentialProcess { said, .. } if !said.is_empty() => Some(said.clone()),
             _ => None,
         }
     }
@@ -158,9 +192,10 @@ impl Error {
             Self::NoProfile | Self::NoDotfile { .. } => "awsdir pin PROFILE".to_owned(),
             Self::NoSession { verb, .. } => format!("awsdir {verb} --session NAME"),
             Self::SignInNeeded { session, profile, .. } => login_command(session, profile.as_deref()),
-            Self::SignInRefused { session, .. }
-            | Self::SignInTimedOut { session, .. }
-            | Self::Setback { session, refused: true, .. } => login_command(session, None),
+            Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
+            Self::Setback { mend, refused: true, .. } => mend.clone(),
+            Self::MfaNeeded { profile, .. } | Self::MfaRefused { profile, .. } => format!("awsdir login {profile}"),
+            Self::WhichSession { .. } => "awsdir pin PROFILE".to_owned(),
             _ => return None,
         })
     }
@@ -172,6 +207,12 @@ pub(crate) fn login_command(session: &str, profile: Option<&str>) -> String {
         Some(profile) => format!("awsdir login {profile}"),
         None => format!("awsdir login --session {}", pasteable(std::path::Path::new(session))),
     }
+}
+
+/// The command by which a person does their part for a profile.
+pub(crate) fn login_to(profile: &Profile) -> String {
+    let session = profile.session().map(SsoSession::label).unwrap_or_default();
+    login_command(session, Some(profile.name()).filter(|_| profile.is_in_config()))
 }
 
 /// A path as one word of a shell's command line, without control characters.
@@ -234,11 +275,11 @@ fn not_found(command: &OsString) -> String {
 }
 
 fn did_you_mean(near: &[String]) -> String {
-    let names: Vec<&str> = near.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        [] => String::new(),
-        names => format!("; did you mean {}?", near::alternatives(names)),
-    }
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", alternatives(near)) }
+}
+
+fn alternatives(names: &[String]) -> String {
+    near::alternatives(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn session_of(session: &str, profile: Option<&str>) -> String {

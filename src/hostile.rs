@@ -5,11 +5,12 @@
 
 use crate::cli::{Cli, WithAws, frequent};
 use crate::context::{Context, printable};
-use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
+use crate::core::credentials::{Credentials, Registration, RoleCredentials, Secret, Token};
 use crate::core::decision::Setback;
 use crate::core::dotfile;
+use crate::core::dotfile::Selection;
 use crate::core::environment::{Assignment, MANAGED, Mark, Role, activate};
-use crate::core::profile::{Profile, SsoProfile, SsoSession, is_name_character};
+use crate::core::profile::{PermissionSet, Profile, SsoProfile, SsoSession, account_and_role, is_name_character};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, pasteable};
 use crate::shell::{Format, Script, Shell, export};
@@ -18,6 +19,7 @@ use crate::sso::endpoint::refusal;
 use crate::sso::loopback::{Request, parse};
 use crate::sso::portal::{Client, Failure, Grant, Portal};
 use crate::sso::redirect::{Callback, callback};
+use crate::sso::sts;
 use crate::store::aws_config::sections;
 use crate::store::profiles::{Endpoints, Profiles};
 use crate::store::settings::Settings;
@@ -84,18 +86,29 @@ fn dotfile(bytes: &[u8]) {
         }
     };
     assert!(bytes.len() <= dotfile::MAX_BYTES);
-    assert!((1..=255).contains(&found.profile.len()) && found.profile.chars().all(is_name_character));
+    let pairs_of_selection = match &found.selection {
+        Selection::Profile(name) => {
+            assert!((1..=255).contains(&name.len()) && name.chars().all(is_name_character));
+            vec![("profile", name.clone())]
+        }
+        Selection::PermissionSet(PermissionSet { start_url, sso_region, account_id, role_name }) => {
+            assert!(start_url.starts_with("https://") && !start_url.contains(['@', '"', ' ']));
+            assert!(account_and_role(&found.selection.label()) == Some((account_id, role_name)));
+            let values = [start_url, sso_region, account_id, role_name].map(Clone::clone);
+            dotfile::SELECTION[1..].iter().copied().zip(values).collect()
+        }
+    };
     if let Some(region) = &found.region {
         assert!((1..=63).contains(&region.len()));
         assert!(region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
     }
     let pairs = [
-        ("profile", Some(found.profile.clone())),
         ("region", found.region.clone()),
         ("credentials", found.credentials.map(|mode| format!("{mode:?}").to_lowercase())),
         ("login", found.login.map(|mode| format!("{mode:?}").to_lowercase())),
     ];
-    let lines = pairs.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+    let selection = pairs_of_selection.iter().map(|(key, value)| format!("{key}={value}"));
+    let lines = selection.chain(pairs.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?))));
     assert_eq!(dotfile::parse(lines.collect::<Vec<_>>().join("\n").as_bytes()), Ok(found));
 }
 
@@ -134,9 +147,11 @@ fn aws_config(bytes: &[u8]) {
             Ok(profile) => {
                 assert_eq!(profile.name(), name);
                 is_recorded(&profile);
-                if let Profile::Sso(SsoProfile { account_id, role_name, session, cache_file, .. }) = profile {
-                    let all = [&account_id, &role_name, &session.start_url, &session.region];
+                if let Profile::Sso(SsoProfile { account_id, role_name, session, .. }) = &profile {
+                    let all = [account_id, role_name, &session.start_url, &session.region];
                     assert!(all.iter().all(|value| !value.is_empty()));
+                }
+                if let Some(cache_file) = profile.cache_file() {
                     let digest = cache_file.strip_suffix(".json").expect("a name of ours");
                     assert!(digest.len() == 40 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
                 }
@@ -203,6 +218,9 @@ fn token(bytes: &[u8]) {
 
 /// A role credentials' cache file: all or nothing, and what the file says.
 fn role_credentials(bytes: &[u8]) {
+    if let Err(problem) = Credentials::from_process(bytes) {
+        is_for_people(problem, 60);
+    }
     let Some(credentials) = aws_cache::role_credentials_in(bytes) else { return };
     // Fields that nobody reads may be no text.
     let Ok(file) = serde_json::from_slice::<Value>(bytes) else { return };
@@ -261,6 +279,8 @@ fn service_answer(bytes: &[u8]) {
     let (status, error_type, retry_after) = (header(), header(), header());
     let body = lines.next().unwrap_or_default().to_vec();
     let answer = Answer { status: status.trim().parse().unwrap_or(400), error_type, retry_after, body };
+    let heard_of_sts = sts::read(answer.status, &answer.body).map(|credentials| is_exported_whole(&credentials));
+    heard(heard_of_sts, |()| {});
     let http: SharedHttpClient = http_client_fn(move |_, _| SharedHttpConnector::new(answer.clone()));
     let aws = Aws::over(http, &corp(), &Endpoints::default());
     let secret = Secret::new("planted-secret");
@@ -414,7 +434,7 @@ fn mark(bytes: &[u8]) {
         expires_at: NOW,
     };
     let (profile, region) = (text(1), text(5));
-    let role = Role { profile: &profile, region: Some(&region), credentials: Some(&credentials), uid: UID };
+    let role = Role { profile: &profile, region: Some(&region), credentials: Some((&credentials).into()), uid: UID };
     let assignments = activate(role, dotfile::CredentialsMode::Env, OsStr::new("/p"));
     let set = |name: &str| assignments.iter().find(|set| set.name == name).and_then(|set| set.value.clone());
     let genuine = set("AWSDIR").expect("a mark");
@@ -518,7 +538,7 @@ fn is_exported_whole(credentials: &RoleCredentials) {
         ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey", credentials.secret_access_key.expose()),
         ("AWS_SESSION_TOKEN", "SessionToken", credentials.session_token.expose()),
     ];
-    let document: Value = serde_json::from_slice(&export(credentials, Format::Process)).expect("JSON");
+    let document: Value = serde_json::from_slice(&export(credentials.into(), Format::Process)).expect("JSON");
     assert!(values.iter().all(|(_, name, value)| document[*name] == *value));
     let evaluated =
         [(Format::Env, "export ", "="), (Format::Fish, "set -gx ", " "), (Format::Powershell, "$Env:", "=")];
@@ -545,7 +565,7 @@ fn is_exported_whole(credentials: &RoleCredentials) {
 }
 
 fn four_lines(credentials: &RoleCredentials, format: Format) -> Vec<String> {
-    let text = String::from_utf8(export(credentials, format)).expect("text");
+    let text = String::from_utf8(export(credentials.into(), format)).expect("text");
     let text = text.strip_suffix('\n').expect("whole lines");
     let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     assert_eq!(lines.len(), 4, "{format:?}");

@@ -5,7 +5,7 @@ use crate::cli::Trust;
 use crate::context::Context;
 use crate::core::dotfile::FILE_NAME;
 use crate::error::{Error, Result};
-use crate::store::{dotfiles, generation, profiles, trust};
+use crate::store::{dotfiles, generation, trust};
 use std::path::PathBuf;
 
 pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
@@ -13,8 +13,8 @@ pub(super) fn allow(context: &Context, arguments: &Trust) -> Result<()> {
     let found = dotfiles::read(&path)?;
     found.check_owner(context.uid)?;
     let dotfile = found.parse()?;
-    let profile = profiles::profile(context, &dotfile.profile);
-    gather::check_link(&found, &profile, false)?;
+    let profile = gather::profile(context, &dotfile.selection);
+    gather::check_link(&found, &dotfile.selection, &profile, false)?;
     trust::allow(context, &found)?;
     generation::advance(context)?;
     let selection = gather::selection(&dotfile, profile.as_ref().ok());

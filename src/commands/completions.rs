@@ -58,7 +58,11 @@ pub(crate) fn answer(words: &[OsString]) -> Option<ExitCode> {
 /// The grammar, in which arguments that name a profile or a session know where to find one.
 fn with_completers(command: Command) -> Command {
     let completer = |arg: &Arg| match arg.get_id().as_str() {
-        "profile" => Some(ArgValueCompleter::new(|typed: &OsStr| starting_with(typed, profiles::Names::profiles))),
+        "profile" => Some(ArgValueCompleter::new(|typed: &OsStr| {
+            let mut found = starting_with(typed, profiles::Names::profiles);
+            found.extend(permission_sets(typed));
+            found
+        })),
         "session" => Some(ArgValueCompleter::new(|typed: &OsStr| starting_with(typed, profiles::Names::sessions))),
         _ => None,
     };
@@ -67,6 +71,16 @@ fn with_completers(command: Command) -> Command {
         None => arg,
     });
     command.mut_subcommands(with_completers)
+}
+
+/// Those of the accounts that begin with the digits that were typed. Only then are profiles read.
+fn permission_sets(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(typed) = typed.to_str().filter(|typed| typed.starts_with(|c: char| c.is_ascii_digit())) else {
+        return Vec::new();
+    };
+    let known =
+        profiles::Profiles::load(&Context::new()).map(|profiles| profiles.permission_sets()).unwrap_or_default();
+    known.into_iter().filter(|name| name.starts_with(typed)).map(CompletionCandidate::new).collect()
 }
 
 fn starting_with(typed: &OsStr, names: fn(&profiles::Names) -> Vec<&str>) -> Vec<CompletionCandidate> {

@@ -10,7 +10,7 @@ use crate::core::environment::{self, Assignment, Mark, Role};
 use crate::error::{Error, Result};
 use crate::sso;
 use crate::sso::endpoint::{self, Endpoint};
-use crate::store::stand_ins;
+use crate::store::{profiles, stand_ins};
 use rustix::fs::Access;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -38,16 +38,19 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
         Delivery::Endpoint | Delivery::Process => min_ttl.max(AHEAD),
     };
     let no_sign_in = (arguments.login == ExecLogin::Never).then_some("`--login never`");
-    let wanted = Wanted { profile: &arguments.profile, dotfile: None, min_ttl: wanted_ttl, no_sign_in, login: None };
-    let (profile, credentials) = obtain::role_credentials(context, wanted)?;
-    let left = credentials.expires_at.since(clock());
+    let profile = profiles::profile(context, &arguments.profile)?;
+    let wanted = Wanted { profile: &profile, dotfile: None, min_ttl: wanted_ttl, no_sign_in, login: None };
+    let credentials = obtain::credentials(context, wanted)?;
+    // What has no end, such as a person's access keys, needs no renewal.
+    let renewed = if delivery == Delivery::Env { None } else { credentials.clone().into_role() };
+    let left = credentials.expires_at.map_or(i64::MAX, |end| end.since(clock()));
     if left < min_ttl {
-        context.say(&format!("awsdir: the role credentials of `{}` last for {left} s only", profile.name));
+        context.say(&format!("awsdir: the role credentials of `{}` last for {left} s only", profile.name()));
     }
     let role = Role {
-        profile: &profile.name,
-        region: arguments.region.as_deref().or(profile.region.as_deref()),
-        credentials: (delivery == Delivery::Env).then_some(&credentials),
+        profile: profile.name(),
+        region: arguments.region.as_deref().or(profile.region()),
+        credentials: renewed.is_none().then_some((&credentials).into()),
         uid: context.uid,
     };
     let mut command = Command::new(&program);
@@ -59,14 +62,14 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
         }
     }
     assign(&mut command, &environment::for_child(role));
-    if delivery == Delivery::Env {
+    let Some(credentials) = renewed else {
         return Err(Error::NotExecutable { command: name.clone(), source: Some(command.exec()) });
-    }
+    };
     put_off_stopping();
     let awsdir = renewal::awsdir()?;
     let by_process = delivery == Delivery::Process;
     let stand_ins = match by_process {
-        true => stand_ins::for_process(context, &awsdir, &profile.name)?,
+        true => stand_ins::for_process(context, &awsdir, profile.name())?,
         false => stand_ins::for_endpoint(context)?,
     };
     assign(&mut command, &stand_ins.assignments);
@@ -74,7 +77,8 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     if by_process {
         sso::keep(renewal, credentials)?;
     } else {
-        let Endpoint { uri, token } = endpoint::open(renewal, profile.account_id, credentials)?;
+        let account_id = profile.account_id().map(str::to_owned);
+        let Endpoint { uri, token } = endpoint::open(renewal, account_id, credentials)?;
         assign(&mut command, &environment::for_endpoint(&uri, token.expose(), |name| context.var_os(name)));
     }
     let ended = supervise(&mut command)?;

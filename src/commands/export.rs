@@ -1,4 +1,4 @@
-//! `awsdir export`: role credentials as text, in the formats of `aws configure export-credentials`.
+//! `awsdir export`: credentials as text, in the formats of `aws configure export-credentials`.
 
 use super::obtain::{self, Wanted};
 use super::{gather, print};
@@ -11,7 +11,8 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<()> {
     let selected = gather::selected(context, arguments.profile.as_deref())?;
     let dotfile = selected.dotfile().cloned();
     let login = selected.login();
-    let wanted = Wanted { profile: &selected.name, dotfile, min_ttl: 0, no_sign_in: None, login };
-    let (_, credentials) = obtain::role_credentials(context, wanted)?;
-    print(shell::export(&credentials, arguments.format))
+    let profile = selected.profile(context)?;
+    let wanted = Wanted { profile: &profile, dotfile, min_ttl: 0, no_sign_in: None, login };
+    let credentials = obtain::credentials(context, wanted)?;
+    print(shell::export((&credentials).into(), arguments.format))
 }

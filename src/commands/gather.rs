@@ -1,17 +1,18 @@
 //! What is in force here: the facts that several verbs decide upon.
 
 use crate::context::Context;
-use crate::core::credentials::RoleCredentials;
-use crate::core::decision::{self, Decision, Goal, Situation, TokenInHand};
-use crate::core::dotfile::{CredentialsMode, Dotfile, LoginMode};
+use crate::core::credentials::{RoleCredentials, Token};
+use crate::core::decision::{self, Blocked, Decision, Goal, Situation, TokenInHand};
+use crate::core::dotfile::{CredentialsMode, Dotfile, LoginMode, Selection};
 use crate::core::environment::Mark;
-use crate::core::profile::{Profile, SsoProfile};
+use crate::core::profile::{Profile, RoleProfile, Source, SsoSession};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::dotfiles::Found;
+use crate::store::profiles::Profiles;
 use crate::store::setbacks::{self, Record};
 use crate::store::settings::Settings;
-use crate::store::{aws_cache, dotfiles, profiles, trust};
+use crate::store::{aws_cache, dotfiles, profiles, sources, trust};
 use std::path::PathBuf;
 
 /// The path of the dotfile in force, whatever it holds.
@@ -35,11 +36,11 @@ impl Directory {
         let dotfile = found.parse()?;
         let settings = Settings::load(context)?;
         let allowed = trust::is_allowed(context, &found, &settings.trust)?;
-        let profile = profiles::profile(context, &dotfile.profile);
-        check_link(&found, &profile, allowed)?;
+        let profile = profile(context, &dotfile.selection);
+        check_link(&found, &dotfile.selection, &profile, allowed)?;
         if !allowed {
             let selects = selection(&dotfile, profile.as_ref().ok());
-            return Err(Error::NotAllowed { path, profile: dotfile.profile, selects });
+            return Err(Error::NotAllowed { path, profile: dotfile.selection.label(), selects });
         }
         Ok(Self { path, dotfile, profile: profile?, settings })
     }
@@ -53,8 +54,23 @@ impl Directory {
         self.dotfile.region.as_deref().or(self.profile.region())
     }
 
+    /// Which variables carry it. The SDKs fetch other than role credentials for themselves, by the profile's name; and know no
+    /// role that is in no config.
     pub(super) fn mode(&self) -> CredentialsMode {
-        self.dotfile.credentials.or(self.settings.credentials).unwrap_or(CredentialsMode::Env)
+        let wanted = self.dotfile.credentials.or(self.settings.credentials).unwrap_or(CredentialsMode::Env);
+        match wanted {
+            _ if self.profile.cache_file().is_none() => CredentialsMode::None,
+            CredentialsMode::Env if !self.profile.is_in_config() => CredentialsMode::Only,
+            wanted => wanted,
+        }
+    }
+
+    /// Whether what it needs is renewed by us, not by the SDKs alone.
+    pub(super) fn is_ours(&self) -> bool {
+        match self.goal() {
+            Goal::RoleCredentials { .. } => true,
+            Goal::AccessToken => self.profile.session().is_some(),
+        }
     }
 
     pub(super) fn login(&self) -> LoginMode {
@@ -69,25 +85,41 @@ impl Directory {
     }
 }
 
+/// What a dotfile selects, by the person's config.
+pub(super) fn profile(context: &Context, selection: &Selection) -> Result<Profile> {
+    match selection {
+        Selection::Profile(name) => profiles::profile(context, name),
+        Selection::PermissionSet(permission_set) => profiles::permission_set(context, permission_set),
+    }
+}
+
 /// Refuses a link to what names no profile of the person's: it may be anything that is theirs.
-pub(super) fn check_link(found: &Found, profile: &Result<Profile>, allowed: bool) -> Result<()> {
-    let is_named = match profile {
-        Ok(_) | Err(Error::Profile { .. }) => true,
-        Err(Error::UnknownProfile { .. }) => false,
+pub(super) fn check_link(found: &Found, selection: &Selection, profile: &Result<Profile>, allowed: bool) -> Result<()> {
+    let is_named = match (profile, selection) {
+        // Nothing but a dotfile has its four keys.
+        (_, Selection::PermissionSet(_)) | (Ok(_) | Err(Error::Profile { .. }), _) => true,
+        (Err(Error::UnknownProfile { .. }), _) => false,
         // Nobody can tell: the config is out of order.
-        Err(_) => allowed,
+        (Err(_), _) => allowed,
     };
     if is_named || !found.is_link { Ok(()) } else { Err(found.leads_astray()) }
 }
 
 /// What a dotfile selects, in words: the profile, and what it stands for if that can be told.
 pub(super) fn selection(dotfile: &Dotfile, profile: Option<&Profile>) -> String {
-    let role = match profile {
-        Some(Profile::Sso(profile)) => format!(" ({} in account {})", profile.role_name, profile.account_id),
-        _ => String::new(),
-    };
     let region = dotfile.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
-    format!("profile `{}`{role}{region}", dotfile.profile)
+    match (&dotfile.selection, profile) {
+        (Selection::Profile(name), Some(profile)) if profile.cache_file().is_some() => {
+            format!("profile `{name}` ({}){region}", profile.in_words())
+        }
+        (Selection::Profile(name), _) => format!("profile `{name}`{region}"),
+        (Selection::PermissionSet(wanted), found) => {
+            let own = found.filter(|found| found.is_in_config());
+            let own = own.map(|own| format!(", which is your profile `{}`", own.name())).unwrap_or_default();
+            let (role, account, start_url) = (&wanted.role_name, &wanted.account_id, &wanted.start_url);
+            format!("{role} in account {account} of `{start_url}`{region}{own}")
+        }
+    }
 }
 
 /// What is in hand for a profile, and what follows from it.
@@ -102,11 +134,11 @@ impl Standing {
     /// By the role credentials alone if they settle the matter; by all there is, and `person`, only if they do not.
     pub(super) fn at_a_glance(
         context: &Context,
-        profile: &SsoProfile,
+        profile: &Profile,
         goal: Goal,
         person: impl FnOnce() -> bool,
     ) -> Result<Self> {
-        let credentials = aws_cache::read_role_credentials(context, profile)?;
+        let credentials = cached(context, profile)?;
         let role_credentials = credentials.as_ref().map(|credentials| credentials.expires_at);
         if decision::is_settled(context.now, goal, role_credentials) {
             return Ok(Self::decided(context.now, goal, credentials, None, false, None));
@@ -114,23 +146,28 @@ impl Standing {
         Self::with(context, profile, goal, person(), credentials)
     }
 
-    pub(super) fn of(context: &Context, profile: &SsoProfile, goal: Goal, person: bool) -> Result<Self> {
-        Self::with(context, profile, goal, person, aws_cache::read_role_credentials(context, profile)?)
+    pub(super) fn of(context: &Context, profile: &Profile, goal: Goal, person: bool) -> Result<Self> {
+        Self::with(context, profile, goal, person, cached(context, profile)?)
     }
 
+    #[inline(never)]
     fn with(
         context: &Context,
-        profile: &SsoProfile,
+        profile: &Profile,
         goal: Goal,
         person: bool,
         credentials: Option<RoleCredentials>,
     ) -> Result<Self> {
         let now = context.now;
-        let token = aws_cache::read_token(context, &profile.session)?;
-        let setback = setbacks::in_force(context, profile.session.cache_key(), now)
-            .or_else(|| setbacks::in_force(context, &profile.cache_file, now));
-        let token =
-            token.map(|token| TokenInHand { expires_at: token.expires_at, renewable: token.renewal(now).is_some() });
+        let subjects = [profile.session().map(SsoSession::cache_key), profile.cache_file()];
+        let setback = subjects.into_iter().flatten().find_map(|subject| setbacks::in_force(context, subject, now));
+        let token = match (profile, goal) {
+            (Profile::Role(role), Goal::RoleCredentials { .. }) => source(context, role)?,
+            _ => match profile.session() {
+                Some(session) => token(context, session)?,
+                None => Some(FOR_EVER),
+            },
+        };
         Ok(Self::decided(now, goal, credentials, token, person, setback))
     }
 
@@ -153,6 +190,71 @@ impl Standing {
     }
 }
 
+/// How a profile stands, for people and for `--json`; `None` for one that is left to the SDKs.
+pub(super) fn in_a_word(standing: Option<&Standing>) -> &'static str {
+    match standing.map(|standing| standing.decision) {
+        None => "not from Identity Center",
+        Some(Decision::Use) => "fresh",
+        Some(Decision::UseAndRenew) => "expiring",
+        Some(Decision::Renew | Decision::Blocked(Blocked::RenewalFailed)) => "renewable",
+        Some(Decision::SignIn | Decision::Blocked(_)) => "sign-in needed",
+    }
+}
+
+/// What needs nobody, and does not end that we know of.
+const FOR_EVER: TokenInHand = TokenInHand { expires_at: Timestamp::from_epoch(i64::MAX / 2), renewable: true };
+
+fn cached(context: &Context, profile: &Profile) -> Result<Option<RoleCredentials>> {
+    profile.cache_file().map_or(Ok(None), |cache_file| aws_cache::read_role_credentials(context, cache_file))
+}
+
+pub(super) fn token(context: &Context, session: &SsoSession) -> Result<Option<TokenInHand>> {
+    let token = aws_cache::read_token(context, session)?;
+    let renewable = |token: &Token| token.renewal(context.now).is_some();
+    Ok(token.map(|token| TokenInHand { expires_at: token.expires_at, renewable: renewable(&token) }))
+}
+
+/// Until when a link of a chain can be asked for its credentials without a person, and whether that can be made longer
+/// without one.
+fn link(context: &Context, profile: &Profile) -> Result<Option<TokenInHand>> {
+    let below = match profile {
+        Profile::Sso(profile) => token(context, &profile.session)?,
+        Profile::Role(role) => source(context, role)?,
+        Profile::Other(_) => return Ok(Some(FOR_EVER)),
+    };
+    let own = cached(context, profile)?.map(|own| TokenInHand { expires_at: own.expires_at, renewable: false });
+    Ok(match (below, own) {
+        (Some(below), Some(own)) => Some(TokenInHand { expires_at: below.expires_at.max(own.expires_at), ..below }),
+        (below, own) => below.or(own),
+    })
+}
+
+/// The same of what a role takes its credentials from, with the MFA code that it may need.
+fn source(context: &Context, role: &RoleProfile) -> Result<Option<TokenInHand>> {
+    let below = match &role.source {
+        Source::Profile(source) => link(context, source)?,
+        // What a hook has set hides what was there; it is there again when the hook has undone that.
+        Source::Environment if Mark::in_force(context.uid, |name| context.var_os(name)).is_some() => None,
+        _ => Some(FOR_EVER),
+    };
+    let (Some(serial), Some(below)) = (&role.mfa_serial, below) else { return Ok(below) };
+    if Settings::load(context)?.mfa_process.is_some() {
+        return Ok(Some(below));
+    }
+    let keys = match &role.source {
+        Source::Profile(source) if source.cache_file().is_none() => {
+            sources::access_keys(&Profiles::load(context)?, source.name()).ok()
+        }
+        Source::Environment => sources::environment(context).ok(),
+        _ => None,
+    };
+    let session = match keys.filter(|keys| keys.session_token.is_none()) {
+        Some(keys) => aws_cache::read_role_credentials(context, &aws_cache::mfa_file(&keys.access_key_id, serial))?,
+        None => None,
+    };
+    Ok(session.map(|session| TokenInHand { expires_at: session.expires_at.min(below.expires_at), renewable: false }))
+}
+
 /// Which profile a command is about, and by what rule.
 pub(super) struct Selected {
     pub(super) name: String,
@@ -169,6 +271,13 @@ pub(super) enum Rule {
 }
 
 impl Selected {
+    pub(super) fn profile(&self, context: &Context) -> Result<Profile> {
+        match &self.by {
+            Rule::Dotfile(directory) => Ok(directory.profile.clone()),
+            Rule::Argument | Rule::Environment | Rule::Exec => profiles::profile(context, &self.name),
+        }
+    }
+
     pub(super) fn dotfile(&self) -> Option<&PathBuf> {
         match &self.by {
             Rule::Dotfile(directory) => Some(&directory.path),
@@ -196,7 +305,7 @@ pub(super) fn selected(context: &Context, argument: Option<&str>) -> Result<Sele
         return Ok(Selected { name: mark.profile, by: Rule::Exec });
     }
     if let Some(directory) = Directory::here(context)? {
-        let name = directory.dotfile.profile.clone();
+        let name = directory.profile.name().to_owned();
         return Ok(Selected { name, by: Rule::Dotfile(Box::new(directory)) });
     }
     match context.var("AWS_PROFILE") {

@@ -5,14 +5,15 @@ use super::gather::{self, Directory, Standing};
 use super::{detached_refresh, print};
 use crate::cli::Hook;
 use crate::context::{Context, eprint_line};
+use crate::core::credentials::{Exported, RoleCredentials};
 use crate::core::decision::{Blocked, Decision};
 use crate::core::dotfile::{CredentialsMode, LoginMode};
 use crate::core::environment::{self, Assignment, Mark, Role};
 use crate::core::hex::hex;
-use crate::core::profile::{Profile, SsoProfile};
+use crate::core::profile::Profile;
 use crate::core::segment::{Segment, State};
 use crate::core::timestamp::Timestamp;
-use crate::error::{Error, Result, login_command};
+use crate::error::{Error, Result, login_to};
 use crate::shell::Script;
 use crate::store::settings::Settings;
 use crate::store::{aws_cache, generation, setbacks};
@@ -116,13 +117,14 @@ fn of_directory(context: &Context, path: PathBuf, refreshed: bool) -> Result<Ans
         Err(error) => return Ok(out_of_order(context, &error, watched_config)),
     };
     let answer = Answer { status: ACTIVE, watched_config, ..Answer::idle() };
-    Ok(match &directory.profile {
-        Profile::Sso(profile) => sso(context, &directory, profile, answer, refreshed)?,
-        Profile::Other { name, .. } => Answer {
-            segment: Segment::new(&directory.settings.style, name, directory.region(), State::InForce),
-            assignments: assignments(context, &directory, None),
-            ..answer
-        },
+    if directory.is_ours() {
+        return of_role(context, &directory, answer, refreshed);
+    }
+    let name = directory.profile.name();
+    Ok(Answer {
+        segment: Segment::new(&directory.settings.style, name, directory.region(), State::InForce),
+        assignments: assignments(context, &directory, None),
+        ..answer
     })
 }
 
@@ -143,19 +145,15 @@ fn out_of_order(context: &Context, error: &Error, watched_config: Option<PathBuf
     Answer { segment, watched_config, news: Some(error.in_one_line()), ..Answer::idle() }
 }
 
-fn sso(
-    context: &Context,
-    directory: &Directory,
-    profile: &SsoProfile,
-    answer: Answer,
-    refreshed: bool,
-) -> Result<Answer> {
+/// A role whose credentials are renewed by us.
+fn of_role(context: &Context, directory: &Directory, answer: Answer, refreshed: bool) -> Result<Answer> {
+    let profile = &directory.profile;
     let person = || context.person_present() && directory.login() != LoginMode::Never;
     let standing = Standing::at_a_glance(context, profile, directory.goal(), person)?;
     let in_hand = matches!(standing.decision, Decision::Use | Decision::UseAndRenew);
     let credentials = standing.credentials.as_ref().filter(|_| in_hand);
     if standing.decision == Decision::UseAndRenew
-        && setbacks::may_renew_ahead(context, &profile.cache_file, context.now)
+        && profile.cache_file().is_some_and(|role| setbacks::may_renew_ahead(context, role, context.now))
     {
         renew_in_background();
     }
@@ -174,8 +172,11 @@ fn sso(
     Ok(Answer {
         refresh: !refreshed && matches!(standing.decision, Decision::Renew | Decision::SignIn),
         deadline: standing.next_question(),
-        watched_token: if in_hand { None } else { Some(aws_cache::token_path(context, &profile.session)?) },
-        segment: Segment::new(&directory.settings.style, &profile.name, directory.region(), state),
+        watched_token: match profile.session().filter(|_| !in_hand) {
+            Some(session) => Some(aws_cache::token_path(context, session)?),
+            None => None,
+        },
+        segment: Segment::new(&directory.settings.style, profile.name(), directory.region(), state),
         assignments: assignments(context, directory, credentials),
         news,
         ..answer
@@ -183,23 +184,22 @@ fn sso(
 }
 
 /// Why there are no role credentials, and what to run if that is for the person to mend.
-fn news(profile: &SsoProfile, blocked: Blocked, setback: Option<&setbacks::Record>) -> String {
-    let session = profile.session.label();
-    let sign_in = format!("run: {}", login_command(session, Some(&profile.name)));
+fn news(profile: &Profile, blocked: Blocked, setback: Option<&setbacks::Record>) -> String {
+    let sign_in = format!("run: {}", login_to(profile));
     let why = setback.map(|record| record.why.as_str()).unwrap_or_default();
     match blocked {
-        Blocked::SignInNeeded => format!("awsdir: sign-in to `{session}` needed; {sign_in}"),
+        Blocked::SignInNeeded => match profile.session() {
+            Some(session) => format!("awsdir: sign-in to `{}` needed; {sign_in}", session.label()),
+            None => format!("awsdir: an MFA code is needed for `{}`; {sign_in}", profile.name()),
+        },
         Blocked::SignInRefused => format!("awsdir: {why}; {sign_in}"),
-        Blocked::RenewalFailed => format!("awsdir: no role credentials for `{}`: {why}", profile.name),
+        Blocked::RenewalFailed => format!("awsdir: no role credentials for `{}`: {why}", profile.name()),
     }
 }
 
-fn assignments(
-    context: &Context,
-    directory: &Directory,
-    credentials: Option<&crate::core::credentials::RoleCredentials>,
-) -> Vec<Assignment> {
-    let role = Role { profile: &directory.dotfile.profile, region: directory.region(), credentials, uid: context.uid };
+fn assignments(context: &Context, directory: &Directory, credentials: Option<&RoleCredentials>) -> Vec<Assignment> {
+    let credentials = credentials.map(Exported::from);
+    let role = Role { profile: directory.profile.name(), region: directory.region(), credentials, uid: context.uid };
     environment::activate(role, directory.mode(), directory.path.as_os_str())
 }
 

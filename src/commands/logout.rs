@@ -4,7 +4,7 @@ use super::{gather, login};
 use crate::cli::Logout;
 use crate::context::Context;
 use crate::core::decision::Setback;
-use crate::core::profile::SsoSession;
+use crate::core::profile::{Profile, SsoSession};
 use crate::error::{Error, Result};
 use crate::sso;
 use crate::store::profiles::Profiles;
@@ -14,9 +14,12 @@ pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
     let profiles = Profiles::load(context)?;
     let sessions = match &arguments.session {
         _ if arguments.all => profiles.sessions(),
-        Some(name) => vec![login::find_session(&profiles, name)?],
+        Some(name) => vec![login::find_session(context, &profiles, name)?],
         None => vec![match gather::selected(context, None) {
-            Ok(selected) => profiles.sso_profile(&selected.name)?.session,
+            Ok(selected) => {
+                let profile = selected.profile(context)?;
+                profile.session().cloned().ok_or(Error::NotSso { profile: selected.name })?
+            }
             Err(Error::NoProfile) => login::only_session(&profiles, "logout")?,
             Err(error) => return Err(error),
         }],
@@ -38,13 +41,13 @@ pub(super) fn run(context: &Context, arguments: &Logout) -> Result<()> {
 
 /// What is here is removed even if AWS cannot be told; the error then says so.
 fn end(context: &Context, profiles: &Profiles, session: &SsoSession) -> Result<()> {
-    let of_session: Vec<_> =
-        profiles.sso_profiles().into_iter().filter(|profile| profile.session == *session).collect();
-    let endpoints = profiles.endpoints(context, of_session.first().map(|profile| profile.name.as_str()));
+    let of_session: Vec<_> = profiles.all().filter(|profile| profile.session() == Some(session)).collect();
+    let endpoints = profiles.endpoints(context, of_session.first().map(Profile::name));
     let mut removed = None;
     let told = sso::logout(context, session, &endpoints, |token| {
-        for profile in &of_session {
-            aws_cache::remove_role_credentials(context, profile)?;
+        // Roles that were assumed with them, too: nobody who has signed out goes on in another account.
+        for cache_file in of_session.iter().filter_map(Profile::cache_file) {
+            aws_cache::remove_role_credentials(context, cache_file)?;
         }
         aws_cache::remove_token(context, session)?;
         // No hook is to sign in again at once who has just signed out.

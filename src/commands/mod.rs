@@ -1,6 +1,6 @@
 //! One file per verb: gather → decide → act.
 //!
-//! `hook`, `prompt`, `status`, `init`, `allow` and `pin` never touch the network.
+//! `hook`, `prompt`, `status`, `list`, `init`, `allow` and `pin` never touch the network.
 
 mod allow;
 pub(crate) mod completions;
@@ -10,6 +10,7 @@ mod export;
 mod gather;
 mod hook;
 mod init;
+mod list;
 mod login;
 mod logout;
 mod obtain;
@@ -39,6 +40,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Deny(arguments) => allow::deny(context, &arguments),
         Command::Login(arguments) => login::run(context, &arguments),
         Command::Logout(arguments) => logout::run(context, &arguments),
+        Command::List(arguments) => list::run(context, &arguments),
         Command::Status(arguments) => return status::run(context, &arguments),
         Command::Exec(arguments) => return exec::run(context, &arguments),
         Command::Export(arguments) => export::run(context, &arguments),

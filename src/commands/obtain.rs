@@ -1,20 +1,21 @@
-//! Role credentials for a command that a person or a script has run: from the cache, or over the network.
+//! Credentials for a command that a person or a script has run: from the cache, or over the network.
 
 use crate::context::Context;
-use crate::core::credentials::RoleCredentials;
+use crate::core::credentials::Credentials;
 use crate::core::decision::{Goal, is_settled};
 use crate::core::dotfile::LoginMode;
-use crate::core::profile::SsoProfile;
-use crate::error::Result;
+use crate::core::near::nearest;
+use crate::core::profile::{Profile, SsoSession};
+use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use crate::store::aws_cache;
-use crate::store::profiles::{self, Profiles};
+use crate::store::profiles::Profiles;
 use crate::store::settings::Settings;
 use std::path::PathBuf;
 
 /// What a command wants.
 pub(super) struct Wanted<'a> {
-    pub(super) profile: &'a str,
+    pub(super) profile: &'a Profile,
     /// The dotfile that named the profile, for the person who signs in.
     pub(super) dotfile: Option<PathBuf>,
     /// Seconds that should be left, if that can be had.
@@ -25,34 +26,50 @@ pub(super) struct Wanted<'a> {
     pub(super) login: Option<LoginMode>,
 }
 
-pub(super) fn role_credentials(context: &Context, wanted: Wanted<'_>) -> Result<(SsoProfile, RoleCredentials)> {
-    let profile = profiles::sso_profile(context, wanted.profile)?;
-    let goal = Goal::RoleCredentials { min_ttl: wanted.min_ttl };
-    let credentials = aws_cache::read_role_credentials(context, &profile)?;
-    if let Some(credentials) = credentials.filter(|one| is_settled(context.now, goal, Some(one.expires_at))) {
-        context.detail("using cached role credentials");
-        return Ok((profile, credentials));
+pub(super) fn credentials(context: &Context, wanted: Wanted<'_>) -> Result<Credentials> {
+    let Wanted { profile, min_ttl, .. } = wanted;
+    if let Some(cache_file) = profile.cache_file() {
+        let cached = aws_cache::read_role_credentials(context, cache_file)?;
+        let goal = Goal::RoleCredentials { min_ttl };
+        if let Some(cached) = cached.filter(|one| is_settled(context.now, goal, Some(one.expires_at))) {
+            context.detail("using cached role credentials");
+            return Ok(cached.into());
+        }
     }
+    fetch(context, wanted)
+}
+
+#[inline(never)]
+fn fetch(context: &Context, wanted: Wanted<'_>) -> Result<Credentials> {
+    let Wanted { profile, dotfile, min_ttl, no_sign_in, login } = wanted;
     let settings = Settings::load(context)?;
-    let login = wanted.login.or(settings.login).unwrap_or(LoginMode::Auto);
+    let login = login.or(settings.login).unwrap_or(LoginMode::Auto);
     let ask = login == LoginMode::Ask;
     let why_not = match login {
         LoginMode::Never => Some("`login = never`".to_owned()),
         LoginMode::Ask if !context.stdin_is_terminal => Some("nobody to ask".to_owned()),
         LoginMode::Ask | LoginMode::Auto => context.nobody_because(),
     };
-    let sign_in = match wanted.no_sign_in.map(str::to_owned).or(why_not) {
+    let session = profile.session().map(SsoSession::label).unwrap_or_default();
+    let sign_in = match no_sign_in.map(str::to_owned).or(why_not) {
         Some(why) => Err(why),
-        None => Ok(How { ask, ..How::from_settings(settings.session(profile.session.label())) }),
+        None => Ok(How { ask, ..How::from_settings(settings.session(session)) }),
     };
-    let ladder = Ladder {
-        limits: Limits::COMMAND,
-        min_ttl: wanted.min_ttl,
-        sign_in,
-        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: wanted.dotfile },
-        force: false,
-    };
-    let endpoints = Profiles::load(context)?.endpoints(context, Some(&profile.name));
-    let credentials = sso::role_credentials(context, &profile, &endpoints, &ladder)?;
-    Ok((profile, credentials))
+    let purpose = Purpose::of(profile, dotfile);
+    let ladder = Ladder { limits: Limits::COMMAND, min_ttl, sign_in, purpose, force: false };
+    let profiles = Profiles::load(context)?;
+    sso::credentials(context, &profiles, &settings, profile, &ladder)
+        .map_err(|error| near_misses(&profiles, profile, error))
+}
+
+/// Adds what a permission set that was typed by itself may have been meant to be.
+fn near_misses(profiles: &Profiles, profile: &Profile, error: Error) -> Error {
+    match error {
+        Error::NotGranted { account_id, role_name, message, .. } if !profile.is_in_config() => {
+            let known = profiles.permission_sets();
+            let near = nearest(profile.name(), known.iter().map(String::as_str)).into_iter().map(str::to_owned);
+            Error::NotGranted { account_id, role_name, message, near: near.collect() }
+        }
+        error => error,
+    }
 }

@@ -4,9 +4,9 @@ use super::gather;
 use crate::cli::Pin;
 use crate::context::Context;
 use crate::core::dotfile::{self, FILE_NAME};
+use crate::core::profile::Profile;
 use crate::error::{Error, Result};
-use crate::store::profiles::Profiles;
-use crate::store::{dotfiles, files, generation, trust};
+use crate::store::{dotfiles, files, generation, profiles, trust};
 use std::path::Path;
 
 /// A dotfile is no secret and is meant to be committed.
@@ -18,8 +18,8 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
         None => context.directory.clone(),
     };
     let path = directory.join(FILE_NAME);
-    let profile = Profiles::load(context)?.profile(&arguments.profile)?;
-    let text = text(&path, &arguments.profile, arguments.region.as_deref())?;
+    let profile = profiles::profile(context, &arguments.profile)?;
+    let text = text(&path, &selection(&arguments.profile, &profile), arguments.region.as_deref())?;
     // What we write must be what we would read.
     dotfile::parse(text.as_bytes()).map_err(|error| Error::Dotfile { path: path.clone(), error })?;
     directory.metadata().map_err(|source| Error::File { verb: "write", path: path.clone(), source })?;
@@ -32,12 +32,31 @@ pub(super) fn run(context: &Context, arguments: &Pin) -> Result<()> {
     Ok(())
 }
 
+/// What is written for the `name` that was given: the profile; or, where that is `account/permission-set`, the role itself.
+fn selection(name: &str, profile: &Profile) -> Vec<(&'static str, String)> {
+    match profile {
+        Profile::Sso(sso) if sso.name != name || !sso.is_in_config => vec![
+            ("sso_start_url", sso.session.start_url.clone()),
+            ("sso_region", sso.session.region.clone()),
+            ("sso_account_id", sso.account_id.clone()),
+            ("sso_role_name", sso.role_name.clone()),
+        ],
+        _ => vec![("profile", name.to_owned())],
+    }
+}
+
 /// The new content: the bare form if a profile is all there is to say, else the key form. Comments and other keys of an
 /// existing dotfile stay as they are; a file that is not one is not overwritten.
-fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
-    let fresh = match region {
-        None => vec![profile.to_owned()],
-        Some(region) => vec![format!("profile = {profile}"), format!("region = {region}")],
+fn text(path: &Path, selection: &[(&str, String)], region: Option<&str>) -> Result<String> {
+    let fresh = match (selection, region) {
+        ([("profile", name)], None) => vec![name.clone()],
+        _ => {
+            let pairs = selection.iter().map(|(key, value)| (*key, value.as_str()));
+            pairs
+                .chain(region.map(|region| ("region", region)))
+                .map(|(key, value)| format!("{key} = {value}"))
+                .collect()
+        }
     };
     if !path.exists() {
         return Ok(fresh.join("\n") + "\n");
@@ -51,7 +70,13 @@ fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
     let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
     let statement = lines.iter().position(|line| dotfile::is_statement(line)).unwrap_or_default();
     if lines[statement].contains('=') {
-        set(&mut lines, "profile", profile);
+        let keys = selection.iter().map(|(key, _)| *key);
+        lines.retain(|line| {
+            !dotfile::SELECTION.iter().any(|key| is_key(line, key) && !keys.clone().any(|own| own == *key))
+        });
+        for (key, value) in selection {
+            set(&mut lines, key, value);
+        }
         if let Some(region) = region {
             set(&mut lines, "region", region);
         }
@@ -63,9 +88,12 @@ fn text(path: &Path, profile: &str, region: Option<&str>) -> Result<String> {
 
 fn set(lines: &mut Vec<String>, key: &str, value: &str) {
     let new = format!("{key} = {value}");
-    let is_key = |line: &String| line.split_once('=').is_some_and(|(name, _)| name.trim() == key);
-    match lines.iter_mut().find(|line| is_key(line)) {
+    match lines.iter_mut().find(|line| is_key(line, key)) {
         Some(line) => *line = new,
         None => lines.push(new),
     }
+}
+
+fn is_key(line: &str, key: &str) -> bool {
+    line.split_once('=').is_some_and(|(name, _)| name.trim() == key)
 }

@@ -44,7 +44,8 @@ fn state(context: &Context, mark: &Mark) -> State {
         // A child of `with-aws --renew`: its role credentials are renewed for it.
         return State::InForce;
     }
-    let standing = profiles::sso_profile(context, &mark.profile)
+    // What has no session needs no person that a prompt could know of.
+    let standing = profiles::profile(context, &mark.profile)
         .and_then(|profile| Standing::of(context, &profile, Goal::AccessToken, false));
     match standing.map(|standing| standing.decision) {
         Ok(Decision::Renew) => State::Renewable,

@@ -7,8 +7,8 @@ use crate::cli::Refresh;
 use crate::context::Context;
 use crate::core::decision::{Blocked, Decision, Goal, Setback};
 use crate::core::dotfile::LoginMode;
-use crate::core::profile::{Profile, SsoProfile};
-use crate::error::{Error, Result};
+use crate::core::profile::SsoSession;
+use crate::error::{Error, Result, login_to};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
 use crate::store::profiles::Profiles;
 use nix::sys::signal::{SigSet, Signal};
@@ -40,7 +40,10 @@ pub(super) fn run(context: &Context, arguments: &Refresh) -> ExitCode {
 
 fn renew(context: &Context, detached: bool) -> Result<()> {
     let Some(directory) = Directory::here(context)? else { return Ok(()) };
-    let Profile::Sso(profile) = &directory.profile else { return Ok(()) };
+    if !directory.is_ours() {
+        return Ok(());
+    }
+    let profile = &directory.profile;
     let person =
         !detached && context.stdin_is_terminal && context.person_present() && directory.login() != LoginMode::Never;
     let mut standing = Standing::of(context, profile, directory.goal(), person)?;
@@ -48,8 +51,7 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         renew_apart()?;
         standing = Standing::of(context, profile, directory.goal(), person)?;
         if let (Decision::Blocked(Blocked::RenewalFailed), Some(setback)) = (standing.decision, &standing.setback) {
-            let session = profile.session.label().to_owned();
-            return Err(Error::Setback { session, refused: false, why: setback.why.clone() });
+            return Err(Error::Setback { mend: login_to(profile), refused: false, why: setback.why.clone() });
         }
     }
     let may_sign_in = match standing.decision {
@@ -58,19 +60,20 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         Decision::UseAndRenew => false,
         Decision::Renew | Decision::SignIn => person && standing.situation.setback != Some(Setback::SignInRefused),
     };
+    let session = profile.session().map(SsoSession::label).unwrap_or_default();
     let ladder = Ladder {
         limits: if detached { Limits::DETACHED } else { Limits::HOOK },
         min_ttl: 0,
         sign_in: may_sign_in
             .then(|| How {
                 ask: directory.login() == LoginMode::Ask,
-                ..How::from_settings(directory.settings.session(profile.session.label()))
+                ..How::from_settings(directory.settings.session(session))
             })
             .ok_or_else(String::new),
-        purpose: Purpose { profile: Some(profile.name.clone()), dotfile: Some(directory.path.clone()) },
+        purpose: Purpose::of(profile, Some(directory.path.clone())),
         force: false,
     };
-    climb(context, &directory, profile, &ladder)
+    climb(context, &directory, &ladder)
 }
 
 /// Has a process of its own renew, and waits for its end, but not for longer than a prompt may. A refresh token is spent
@@ -90,10 +93,14 @@ fn renew_apart() -> Result<()> {
     }
 }
 
-fn climb(context: &Context, directory: &Directory, profile: &SsoProfile, ladder: &Ladder) -> Result<()> {
-    let endpoints = Profiles::load(context)?.endpoints(context, Some(&profile.name));
-    match directory.goal() {
-        Goal::RoleCredentials { .. } => sso::role_credentials(context, profile, &endpoints, ladder).map(drop),
-        Goal::AccessToken => sso::token(context, &profile.session, &endpoints, ladder).map(drop),
+fn climb(context: &Context, directory: &Directory, ladder: &Ladder) -> Result<()> {
+    let profiles = Profiles::load(context)?;
+    let profile = &directory.profile;
+    match (directory.goal(), profile.session()) {
+        (Goal::AccessToken, Some(session)) => {
+            let endpoints = profiles.endpoints(context, Some(profile.name()));
+            sso::token(context, session, &endpoints, ladder).map(drop)
+        }
+        _ => sso::credentials(context, &profiles, &directory.settings, profile, ladder).map(drop),
     }
 }

@@ -2,11 +2,11 @@
 
 use super::gather::Standing;
 use crate::context::Context;
-use crate::core::credentials::RoleCredentials;
+use crate::core::credentials::Credentials;
 use crate::core::decision::Goal;
 use crate::core::environment::SECRETS;
-use crate::core::profile::SsoProfile;
-use crate::error::{Error, Result, login_command};
+use crate::core::profile::Profile;
+use crate::error::{Error, Result, login_to};
 use crate::sso::{NotRenewed, Renewal};
 use crate::store::aws_cache;
 use std::io;
@@ -18,25 +18,34 @@ use zeroize::Zeroizing;
 
 /// Renews by a process of its own for each time: who sends a refresh token must live to read the answer, whatever becomes
 /// of us and the command.
-pub(super) fn renewal(context: &Context, profile: &SsoProfile, awsdir: PathBuf, ahead: i64) -> Result<Renewal> {
+pub(super) fn renewal(context: &Context, profile: &Profile, awsdir: PathBuf, ahead: i64) -> Result<Renewal> {
     let renew = {
         let (context, profile) = (context.clone(), profile.clone());
         move |end| {
             let Output { stdout, stderr, .. } =
-                apart(&awsdir, &profile.name, ahead).output().map_err(|error| NotRenewed::of(&error.to_string()))?;
-            let renewed = RoleCredentials::from_process(&Zeroizing::new(stdout));
+                apart(&awsdir, profile.name(), ahead).output().map_err(|error| NotRenewed::of(&error.to_string()))?;
+            let renewed = Credentials::from_process(&Zeroizing::new(stdout)).ok().and_then(Credentials::into_role);
             // Where it fails it makes do with what is in hand.
             renewed.filter(|renewed| renewed.expires_at > end).ok_or_else(|| not_renewed(&context, &profile, &stderr))
         }
     };
     Ok(Renewal {
         context: context.clone(),
-        profile: profile.name.clone(),
-        login: login_command(profile.session.label(), Some(&profile.name)),
-        token_file: aws_cache::token_path(context, &profile.session)?,
+        profile: profile.name().to_owned(),
+        login: login_to(profile),
+        token_file: signed_in_by(context, profile)?,
         ahead,
         renew: Arc::new(renew),
     })
+}
+
+/// The file that changes when a person has done their part.
+fn signed_in_by(context: &Context, profile: &Profile) -> Result<PathBuf> {
+    match (profile.session(), profile.cache_file()) {
+        (Some(session), _) => aws_cache::token_path(context, session),
+        (None, Some(cache_file)) => aws_cache::role_path(context, cache_file),
+        (None, None) => context.aws_config_file().map(Path::to_owned),
+    }
 }
 
 /// `awsdir credential-process`, out of reach of what the terminal sends to the command.
@@ -51,14 +60,18 @@ fn apart(awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
 }
 
 /// Why a renewal has come to nothing, by what it has left; by what it said, if that says nothing.
-fn not_renewed(context: &Context, profile: &SsoProfile, said: &[u8]) -> NotRenewed {
+fn not_renewed(context: &Context, profile: &Profile, said: &[u8]) -> NotRenewed {
     let context = context.at_present();
     let standing = match Standing::of(&context, profile, Goal::RoleCredentials { min_ttl: 0 }, false) {
         Ok(standing) => standing,
         Err(error) => return NotRenewed::of(&error.to_string()),
     };
     if !standing.situation.renewable_at(context.now) {
-        return NotRenewed { why: format!("the session `{}` is stale", profile.session.label()), needs_person: true };
+        let why = match profile.session() {
+            Some(session) => format!("the session `{}` is stale", session.label()),
+            None => "an MFA code is needed".to_owned(),
+        };
+        return NotRenewed { why, needs_person: true };
     }
     let said = String::from_utf8_lossy(said);
     let said = said.lines().next().map(|line| line.trim_start_matches("awsdir: ")).filter(|line| !line.is_empty());

@@ -4,13 +4,13 @@ use super::gather::{self, Rule, Selected, Standing};
 use super::print;
 use crate::cli::Status;
 use crate::context::{Context, printable};
-use crate::core::decision::{Blocked, Decision, Goal, ROLE_MARGIN, TOKEN_MARGIN};
+use crate::core::decision::{Blocked, Decision, Goal, ROLE_MARGIN, TOKEN_MARGIN, TokenInHand};
 use crate::core::environment::Mark;
-use crate::core::profile::{Profile, SsoProfile};
+use crate::core::profile::{Profile, RoleProfile, Source};
 use crate::core::segment::time_left;
 use crate::core::timestamp::Timestamp;
-use crate::error::{Result, login_command};
-use crate::store::profiles;
+use crate::error::{Result, login_to};
+use crate::store::aws_cache;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -34,10 +34,14 @@ pub(super) fn run(context: &Context, arguments: &Status) -> Result<ExitCode> {
 struct Report {
     selected: Selected,
     profile: Profile,
+    /// What it takes its credentials from, down to the root.
+    links: Vec<Link>,
     region: Option<String>,
     /// The shell that asks has this role in its environment.
     loaded: bool,
     standing: Option<Standing>,
+    /// That of the session at the root.
+    token: Option<TokenInHand>,
     now: Timestamp,
 }
 
@@ -46,17 +50,22 @@ impl Report {
         let (profile, region, goal) = if let Rule::Dotfile(directory) = &selected.by {
             (directory.profile.clone(), directory.region().map(str::to_owned), directory.goal())
         } else {
-            let profile = profiles::profile(context, &selected.name)?;
+            let profile = selected.profile(context)?;
             let region = profile.region().map(str::to_owned);
             (profile, region, Goal::RoleCredentials { min_ttl: 0 })
         };
-        let standing = match &profile {
-            Profile::Sso(sso) => Some(Standing::of(context, sso, goal, context.person_present())?),
-            Profile::Other { .. } => None,
+        let standing = match profile.cache_file() {
+            Some(_) => Some(Standing::of(context, &profile, goal, context.person_present())?),
+            None => None,
+        };
+        let links = profile.chain().skip(1).map(|link| Link::of(context, link)).collect::<Result<_>>()?;
+        let token = match profile.session() {
+            Some(session) => gather::token(context, session)?,
+            None => None,
         };
         let mark = Mark::in_force(context.uid, |name| context.var_os(name));
         let loaded = mark.is_some_and(|mark| mark.profile == profile.name());
-        Ok(Self { selected, profile, region, loaded, standing, now: context.now })
+        Ok(Self { selected, profile, links, region, loaded, standing, token, now: context.now })
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -69,13 +78,7 @@ impl Report {
     }
 
     fn state(&self) -> &'static str {
-        match self.standing.as_ref().map(|standing| standing.decision) {
-            None => "not from Identity Center",
-            Some(Decision::Use) => "fresh",
-            Some(Decision::UseAndRenew) => "expiring",
-            Some(Decision::Renew | Decision::Blocked(Blocked::RenewalFailed)) => "renewable",
-            Some(Decision::SignIn | Decision::Blocked(_)) => "sign-in needed",
-        }
+        gather::in_a_word(self.standing.as_ref())
     }
 
     fn rule(&self) -> (&'static str, String) {
@@ -88,10 +91,10 @@ impl Report {
     }
 
     fn next(&self) -> String {
-        let (Some(standing), Profile::Sso(profile)) = (&self.standing, &self.profile) else {
+        let Some(standing) = &self.standing else {
             return "the AWS SDKs resolve this profile themselves".to_owned();
         };
-        let login = login_command(profile.session.label(), Some(&profile.name));
+        let (login, you) = (login_to(&self.profile), self.part());
         let retry = || match &standing.setback {
             Some(setback) => format!(" ({}; the hook tries again {})", setback.why, self.moment(setback.until())),
             None => String::new(),
@@ -102,17 +105,22 @@ impl Report {
                     format!("renewed in the background from {} on", self.moment(at))
                 }
                 _ => match standing.situation.in_hand() {
-                    Some(end) => format!("used until {}, then you sign in: {login}", self.moment(end)),
+                    Some(end) => format!("used until {}, then {you}: {login}", self.moment(end)),
                     None => "nothing".to_owned(),
                 },
             },
             Decision::UseAndRenew => "renewed in the background at the next prompt".to_owned(),
             Decision::Renew => "renewed without you at the next use".to_owned(),
-            Decision::SignIn => format!("you sign in at the next use, or now: {login}"),
+            Decision::SignIn => format!("{you} at the next use, or now: {login}"),
             Decision::Blocked(Blocked::RenewalFailed) => format!("the renewal is tried again{}", retry()),
-            Decision::Blocked(Blocked::SignInRefused) => format!("you sign in: {login}{}", retry()),
-            Decision::Blocked(Blocked::SignInNeeded) => format!("you sign in: {login}"),
+            Decision::Blocked(Blocked::SignInRefused) => format!("{you}: {login}{}", retry()),
+            Decision::Blocked(Blocked::SignInNeeded) => format!("{you}: {login}"),
         }
+    }
+
+    /// What a person has to do.
+    fn part(&self) -> &'static str {
+        if self.profile.session().is_some() { "you sign in" } else { "you give an MFA code" }
     }
 
     fn moment(&self, at: Timestamp) -> String {
@@ -130,13 +138,6 @@ impl Report {
         (state, left)
     }
 
-    fn sso(&self) -> Option<(&SsoProfile, &Standing)> {
-        match (&self.profile, &self.standing) {
-            (Profile::Sso(profile), Some(standing)) => Some((profile, standing)),
-            _ => None,
-        }
-    }
-
     fn json(&self) -> Value {
         let clock = |at: Option<Timestamp>, margin| {
             let (state, left) = self.clock(at, margin);
@@ -144,49 +145,77 @@ impl Report {
         };
         let mut document = json!({
             "profile": self.profile.name(),
+            "kind": self.profile.kind(),
             "rule": self.rule().0,
             "dotfile": self.selected.dotfile().map(|path| path.to_string_lossy().into_owned()),
             "state": self.state(),
             "loaded": self.loaded,
             "region": self.region,
         });
-        if let Some((profile, standing)) = self.sso() {
-            let token = standing.situation.token;
-            document["account_id"] = profile.account_id.as_str().into();
-            document["permission_set"] = profile.role_name.as_str().into();
-            document["session"] = json!({
-                "name": profile.session.name, "start_url": profile.session.start_url, "region": profile.session.region,
-            });
+        if let Some(standing) = &self.standing {
+            document["account_id"] = self.profile.account_id().into();
+            match &self.profile {
+                Profile::Role(role) => {
+                    document["role_arn"] = role.role_arn.as_str().into();
+                    document["mfa_serial"] = role.mfa_serial.as_deref().into();
+                }
+                profile => document["permission_set"] = profile.role_name().into(),
+            }
             document["role_credentials"] = clock(standing.situation.role_credentials, ROLE_MARGIN);
+        }
+        if let (Some(session), Some(token)) = (self.profile.session(), self.token()) {
+            document["session"] = json!({
+                "name": session.name, "start_url": session.start_url, "region": session.region,
+            });
             document["access_token"] = clock(token.map(|token| token.expires_at), TOKEN_MARGIN);
             document["access_token"]["renewable"] = token.is_some_and(|token| token.renewable).into();
+        }
+        if !self.links.is_empty() || self.source().is_some() {
+            let link = |link: &Link| {
+                let expires_at = clock(link.expires_at, ROLE_MARGIN);
+                json!({ "profile": link.name, "kind": link.kind, "credentials": link.words, "role_credentials": expires_at })
+            };
+            let source = self.source().map(|source| json!({ "kind": "source", "credentials": source.in_words() }));
+            document["chain"] = self.links.iter().map(link).chain(source).collect();
         }
         document["next"] = self.next().into();
         document
     }
 
     fn text(&self) -> String {
+        let clock = |at: Option<Timestamp>, margin| match (self.clock(at, margin), at) {
+            ((state, Some(left)), Some(at)) if left > 0 => {
+                format!("{state}, {} left (until {at})", time_left(left))
+            }
+            ((state, _), Some(at)) => format!("{state} since {at}"),
+            ((state, _), None) => state.to_owned(),
+        };
         let mut rows = vec![("profile", format!("{}, {}", self.profile.name(), self.rule().1))];
-        if let Some((profile, standing)) = self.sso() {
-            let clock = |at: Option<Timestamp>, margin| match (self.clock(at, margin), at) {
-                ((state, Some(left)), Some(at)) if left > 0 => {
-                    format!("{state}, {} left (until {at})", time_left(left))
-                }
-                ((state, _), Some(at)) => format!("{state} since {at}"),
-                ((state, _), None) => state.to_owned(),
-            };
-            let token = standing.situation.token;
-            let renewable = if token.is_some_and(|token| token.renewable) { "; renewable" } else { "" };
-            rows.push(("role", format!("{} in account {}", profile.role_name, profile.account_id)));
-            let start_url = &profile.session.start_url;
-            rows.push((
-                "session",
-                match &profile.session.name {
-                    Some(name) => format!("{name} ({start_url})"),
-                    None => start_url.clone(),
-                },
-            ));
+        rows.push(match &self.profile {
+            Profile::Role(RoleProfile { role_arn, mfa_serial: Some(serial), .. }) => {
+                ("role", format!("{role_arn}, with a code of {serial}"))
+            }
+            Profile::Role(role) => ("role", role.role_arn.clone()),
+            Profile::Sso(profile) => ("role", profile.role_name.clone() + " in account " + &profile.account_id),
+            Profile::Other(_) => ("credentials", self.profile.in_words()),
+        });
+        for link in &self.links {
+            let until = if link.is_role { format!(": {}", clock(link.expires_at, ROLE_MARGIN)) } else { String::new() };
+            rows.push(("by way of", format!("{}, {}{until}", link.name, link.words)));
+        }
+        if let Some(source) = self.source() {
+            rows.push(("by way of", source.in_words()));
+        }
+        if let Some(session) = self.profile.session() {
+            let start_url = &session.start_url;
+            let named = |name: &String| format!("{name} ({start_url})");
+            rows.push(("session", session.name.as_ref().map_or_else(|| start_url.clone(), named)));
+        }
+        if let Some(standing) = &self.standing {
             rows.push(("role credentials", clock(standing.situation.role_credentials, ROLE_MARGIN)));
+        }
+        if let Some(token) = self.token() {
+            let renewable = if token.is_some_and(|token| token.renewable) { "; renewable" } else { "" };
             rows.push(("access token", clock(token.map(|token| token.expires_at), TOKEN_MARGIN) + renewable));
         }
         rows.push(("region", self.region.clone().unwrap_or_else(|| "none".to_owned())));
@@ -194,5 +223,44 @@ impl Report {
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
         rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {}\n", printable(value)))
+    }
+
+    /// The token of its session, if it has a session.
+    fn token(&self) -> Option<Option<TokenInHand>> {
+        self.profile.session()?;
+        Some(self.token)
+    }
+
+    /// What the root takes its credentials from that is no profile.
+    fn source(&self) -> Option<&Source> {
+        match self.profile.chain().last() {
+            Some(Profile::Role(RoleProfile { source, .. })) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// One link of a chain, as it stands.
+struct Link {
+    name: String,
+    kind: &'static str,
+    words: String,
+    is_role: bool,
+    expires_at: Option<Timestamp>,
+}
+
+impl Link {
+    fn of(context: &Context, profile: &Profile) -> Result<Self> {
+        let cached = match profile.cache_file() {
+            Some(cache_file) => aws_cache::read_role_credentials(context, cache_file)?,
+            None => None,
+        };
+        Ok(Self {
+            name: profile.name().to_owned(),
+            kind: profile.kind(),
+            words: profile.in_words(),
+            is_role: profile.cache_file().is_some(),
+            expires_at: cached.map(|cached| cached.expires_at),
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The grammar of `.awsprofile` (design section 4). Data only: nothing in it is executed or expanded.
 
-use super::profile::is_name_character;
+use super::profile::{PermissionSet, is_account_id, is_name_character, is_role_name};
 use std::fmt;
 
 /// The name looked for in each directory.
@@ -17,11 +17,30 @@ const MAX_REGION: usize = 63;
 /// What a directory asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dotfile {
-    pub(crate) profile: String,
+    pub(crate) selection: Selection,
     /// Wins over the profile's own region.
     pub(crate) region: Option<String>,
     pub(crate) credentials: Option<CredentialsMode>,
     pub(crate) login: Option<LoginMode>,
+}
+
+/// The role that a directory asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// A profile of the person's own config, by its name there.
+    Profile(String),
+    /// A role that needs no profile, the same for everybody who has the directory.
+    PermissionSet(PermissionSet),
+}
+
+impl Selection {
+    /// The profile's name; of a permission set, `account/permission-set`.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Profile(name) => name.clone(),
+            Self::PermissionSet(permission_set) => permission_set.label(),
+        }
+    }
 }
 
 /// Which variables carry the role.
@@ -109,7 +128,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Dotfile, DotfileError> {
         return error(1, 1, "it names no profile");
     };
     if !first.contains('=') {
-        let dotfile = Dotfile { profile: name(number, first, 0)?, region: None, credentials: None, login: None };
+        let selection = Selection::Profile(name(number, first, 0)?);
+        let dotfile = Dotfile { selection, region: None, credentials: None, login: None };
         return match statements.next() {
             None => Ok(dotfile),
             Some((number, line)) => {
@@ -128,6 +148,7 @@ pub(crate) fn is_statement(line: &str) -> bool {
 
 fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Dotfile, DotfileError> {
     let (mut profile, mut region, mut credentials, mut login) = (None, None, None, None);
+    let mut permission_set = PERMISSION_SET.map(|key| (key, None));
     let mut last = 1;
     for (number, line) in statements {
         last = number;
@@ -150,24 +171,69 @@ fn key_form<'a>(statements: impl Iterator<Item = (usize, &'a str)>) -> Result<Do
                 None => return not_one_of(number, value_column, "login", word, LoginMode::WORDS),
             },
             other => {
-                return error(
-                    number,
-                    column_of(line),
-                    format!(
-                        "unknown key `{}`; the keys are `profile`, `region`, `credentials` and `login`",
-                        shown(other)
-                    ),
-                );
+                let Some((key, known)) = permission_set.iter_mut().find(|(key, _)| *key == other) else {
+                    return error(
+                        number,
+                        column_of(line),
+                        format!(
+                            "unknown key `{}`; the keys are `profile` or the four `sso_` keys, `region`, `credentials` and `login`",
+                            shown(other)
+                        ),
+                    );
+                };
+                known
+                    .replace((number, value_column, part_of_permission_set(key, number, value_column, word)?))
+                    .is_some()
             }
         };
         if duplicate {
             return error(number, column_of(line), format!("`{}` is given twice", key.trim()));
         }
     }
-    match profile {
-        Some(profile) => Ok(Dotfile { profile, region, credentials, login }),
-        None => error(last, 1, "it has no `profile`"),
+    let selection = match (profile, permission_set.iter().find_map(|(key, value)| Some((key, value.as_ref()?)))) {
+        (Some(profile), None) => Selection::Profile(profile),
+        (Some(_), Some((key, (number, ..)))) => {
+            return error(*number, 1, format!("`{key}` beside `profile`: it is one or the other"));
+        }
+        (None, None) => return error(last, 1, "it has no `profile`"),
+        (None, Some(_)) => {
+            if let Some((key, _)) = permission_set.iter().find(|(_, value)| value.is_none()) {
+                return error(last, 1, format!("it has no `{key}`"));
+            }
+            let [start_url, sso_region, account_id, role_name] =
+                permission_set.map(|(_, value)| value.map(|(.., text)| text).unwrap_or_default());
+            Selection::PermissionSet(PermissionSet { start_url, sso_region, account_id, role_name })
+        }
+    };
+    Ok(Dotfile { selection, region, credentials, login })
+}
+
+/// The keys that select a role, in one way or the other.
+pub(crate) const SELECTION: [&str; 5] = ["profile", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name"];
+
+/// The keys of a role that needs no profile, as in the AWS config.
+const PERMISSION_SET: [&str; 4] = ["sso_start_url", "sso_region", "sso_account_id", "sso_role_name"];
+
+fn part_of_permission_set(key: &str, number: usize, column: usize, word: &str) -> Result<String, DotfileError> {
+    let (fits, what) = match key {
+        "sso_start_url" => (is_start_url(word), "a start URL, such as `https://acme.awsapps.com/start`"),
+        "sso_region" => return region_name(number, column, word),
+        "sso_account_id" => (is_account_id(word), "an account id of twelve digits"),
+        _ => (is_role_name(word), "the name of a permission set"),
+    };
+    if !fits {
+        return error(number, column, format!("`{key}` is {what}, not `{}`", shown(word)));
     }
+    Ok(word.to_owned())
+}
+
+/// What a person is sent to must be a page of `https`, and say where it is by its host alone.
+fn is_start_url(word: &str) -> bool {
+    let Some(rest) = word.strip_prefix("https://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let in_host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
+    let in_url = |c: char| c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c);
+    !host.is_empty() && host.chars().all(in_host) && rest.chars().all(in_url)
 }
 
 fn decode(bytes: &[u8]) -> Result<&str, DotfileError> {
@@ -235,7 +301,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn bare(profile: &str) -> Dotfile {
-        Dotfile { profile: profile.into(), region: None, credentials: None, login: None }
+        Dotfile { selection: Selection::Profile(profile.into()), region: None, credentials: None, login: None }
     }
 
     #[test]
@@ -248,7 +314,7 @@ mod tests {
         assert_eq!(
             parse(text.as_bytes()),
             Ok(Dotfile {
-                profile: "a/b.c@d:e+f_g%h".into(),
+                selection: Selection::Profile("a/b.c@d:e+f_g%h".into()),
                 region: Some("us-gov-west-1".into()),
                 credentials: Some(CredentialsMode::Only),
                 login: Some(LoginMode::Never),
@@ -258,7 +324,7 @@ mod tests {
 
     #[test]
     fn errors_say_where_and_what() {
-        let cases: [(&[u8], &str); 19] = [
+        let cases: [(&[u8], &str); 25] = [
             (b"", "line 1, column 1: it names no profile"),
             (b"# only a comment\n", "line 1, column 1: it names no profile"),
             (b"a b", "line 1, column 2: ` ` cannot be in the name of a profile"),
@@ -273,11 +339,11 @@ mod tests {
             (b"profile = a\n\n profile = b", "line 3, column 2: `profile` is given twice"),
             (
                 b"profile = a\nendpoint_url = http://x",
-                "line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`",
+                "line 2, column 1: unknown key `endpoint_url`; the keys are `profile` or the four `sso_` keys, `region`, `credentials` and `login`",
             ),
             (
                 b"Profile = a",
-                "line 1, column 1: unknown key `Profile`; the keys are `profile`, `region`, `credentials` and `login`",
+                "line 1, column 1: unknown key `Profile`; the keys are `profile` or the four `sso_` keys, `region`, `credentials` and `login`",
             ),
             (b"profile = a\nregion", "line 2, column 1: `region` has no `="),
             (b"profile = a\nregion = US East", "line 2, column 10: `US East` is not the name of a region"),
@@ -290,6 +356,18 @@ mod tests {
             (b"read\x1b[31m-only", "line 1, column 5: a control character"),
             (b"read\0only", "line 1, column 5: a control character"),
             (b"x\n\xc3\xa9\xff", "line 2, column 2: a byte that is not UTF-8"),
+            (b"sso_region = us-east-1", "line 1, column 1: it has no `sso_start_url`"),
+            (b"profile = a\nsso_region = us-east-1", "line 2, column 1: `sso_region` beside `profile`"),
+            (
+                b"sso_account_id = 1234",
+                "line 1, column 18: `sso_account_id` is an account id of twelve digits, not `1234`",
+            ),
+            (b"sso_role_name = a b", "line 1, column 17: `sso_role_name` is the name of a permission set, not `a b`"),
+            (
+                b"sso_start_url = http://a.awsapps.com/start",
+                "line 1, column 17: `sso_start_url` is a start URL, such as",
+            ),
+            (b"sso_start_url = https://a@b/start", "line 1, column 17: `sso_start_url` is a start URL, such as"),
         ];
         for (bytes, expected) in cases {
             let shown = parse(bytes).unwrap_err().to_string();
@@ -297,6 +375,22 @@ mod tests {
         }
         assert_eq!(parse(&[b'a'; MAX_BYTES + 1]).unwrap_err().problem, "it is larger than 4096 bytes");
         assert!(parse(&[&b"a\n"[..], &[b'#'; MAX_BYTES - 2]].concat()).is_ok());
+    }
+
+    #[test]
+    fn a_role_that_needs_no_profile() {
+        let text = "sso_start_url  = https://acme.awsapps.com/start#/\nsso_region     = us-east-1\n\
+            sso_account_id = 012345678901\nsso_role_name  = ReadOnly\nregion = eu-west-1\n";
+        let dotfile = parse(text.as_bytes()).unwrap();
+        let permission_set = PermissionSet {
+            start_url: "https://acme.awsapps.com/start#/".into(),
+            sso_region: "us-east-1".into(),
+            account_id: "012345678901".into(),
+            role_name: "ReadOnly".into(),
+        };
+        assert_eq!(dotfile.selection.label(), "012345678901/ReadOnly");
+        assert_eq!(dotfile.selection, Selection::PermissionSet(permission_set));
+        assert_eq!(dotfile.region.as_deref(), Some("eu-west-1"));
     }
 
     #[test]
@@ -317,7 +411,8 @@ mod tests {
         #[test]
         fn never_panics_and_yields_only_plain_names(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(dotfile) = parse(&bytes) {
-                prop_assert!(dotfile.profile.chars().all(is_name_character));
+                let label = dotfile.selection.label();
+                prop_assert!(label.chars().all(|c| is_name_character(c) || "=,".contains(c)), "{label}");
             }
         }
 

@@ -1,7 +1,7 @@
 //! Which variables carry a role, which must not stand beside them, and the mark that says they are ours
 //! (design section 5).
 
-use super::credentials::RoleCredentials;
+use super::credentials::Exported;
 use super::dotfile::CredentialsMode;
 use super::hex::hex;
 use siphasher::sip::SipHasher13;
@@ -99,7 +99,7 @@ pub(crate) struct Role<'a> {
     pub(crate) profile: &'a str,
     pub(crate) region: Option<&'a str>,
     /// `None` where there are none (sign-in needed) or none are wanted.
-    pub(crate) credentials: Option<&'a RoleCredentials>,
+    pub(crate) credentials: Option<Exported<'a>>,
     /// For the mark.
     pub(crate) uid: u32,
 }
@@ -152,10 +152,14 @@ fn assignments(
         set.extend(REGIONS.map(|name| Assignment::set(name, region)));
     }
     if let Some(credentials) = role.credentials {
-        set.push(Assignment::set("AWS_ACCESS_KEY_ID", &credentials.access_key_id));
+        set.push(Assignment::set("AWS_ACCESS_KEY_ID", credentials.access_key_id));
         set.push(Assignment::set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()));
-        set.push(Assignment::set("AWS_SESSION_TOKEN", credentials.session_token.expose()));
-        set.push(Assignment::set("AWS_CREDENTIAL_EXPIRATION", credentials.expires_at.to_string()));
+        if let Some(session_token) = credentials.session_token {
+            set.push(Assignment::set("AWS_SESSION_TOKEN", session_token.expose()));
+        }
+        if let Some(expires_at) = credentials.expires_at {
+            set.push(Assignment::set("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string()));
+        }
     }
     let value = |name: &str| set.iter().find(|assignment| assignment.name == name)?.value.as_deref();
     let mark = Mark {
@@ -263,7 +267,7 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::credentials::Secret;
+    use crate::core::credentials::{RoleCredentials, Secret};
     use crate::core::timestamp::Timestamp;
     use std::collections::BTreeMap;
 
@@ -277,7 +281,7 @@ mod tests {
     }
 
     fn role(credentials: Option<&RoleCredentials>) -> Role<'_> {
-        Role { profile: "ro", region: Some("eu-west-1"), credentials, uid: 7 }
+        Role { profile: "ro", region: Some("eu-west-1"), credentials: credentials.map(Exported::from), uid: 7 }
     }
 
     type Environment = BTreeMap<&'static str, OsString>;

@@ -2,8 +2,9 @@
 //! values; unlike there, any other value is quoted.
 
 use super::quote;
-use crate::core::credentials::RoleCredentials;
-use serde_json::json;
+use crate::core::credentials::Exported;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -21,29 +22,30 @@ pub(crate) enum Format {
     WindowsCmd,
 }
 
-/// The credentials in `format`, ending in a newline.
-pub(crate) fn export(credentials: &RoleCredentials, format: Format) -> Vec<u8> {
-    let expiration = credentials.expires_at.with_numeric_offset();
+/// The credentials in `format`, ending in a newline. What they do not have gets no line.
+pub(crate) fn export(credentials: Exported<'_>, format: Format) -> Vec<u8> {
+    let Exported { access_key_id, secret_access_key, session_token, expires_at } = credentials;
+    let values = [
+        Some(access_key_id.to_owned()),
+        Some(secret_access_key.expose().to_owned()),
+        session_token.map(|token| token.expose().to_owned()),
+        expires_at.map(|at| at.with_numeric_offset()),
+    ]
+    .map(|value| value.map(Zeroizing::new));
     if format == Format::Process {
-        let document = json!({
-            "Version": 1,
-            "AccessKeyId": credentials.access_key_id,
-            "SecretAccessKey": credentials.secret_access_key.expose(),
-            "SessionToken": credentials.session_token.expose(),
-            "Expiration": expiration,
-        });
-        return format!("{document:#}\n").into_bytes();
+        let keys = ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"];
+        let mut document = Map::from_iter([("Version".to_owned(), 1.into())]);
+        let set = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        document.extend(set.map(|(key, value)| (key.to_owned(), Value::from(value.as_str()))));
+        return format!("{:#}\n", Value::from(document)).into_bytes();
     }
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()),
-        ("AWS_SESSION_TOKEN", credentials.session_token.expose()),
-        ("AWS_CREDENTIAL_EXPIRATION", &expiration),
-    ];
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
     let mut text = Vec::with_capacity(4096);
-    for (name, value) in variables {
-        line(&mut text, name, value, format);
-        text.push(b'\n');
+    for (name, value) in names.into_iter().zip(&values) {
+        if let Some(value) = value {
+            line(&mut text, name, value, format);
+            text.push(b'\n');
+        }
     }
     text
 }
@@ -85,7 +87,7 @@ fn line(text: &mut Vec<u8>, name: &str, value: &str, format: Format) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::credentials::Secret;
+    use crate::core::credentials::{RoleCredentials, Secret};
     use crate::core::timestamp::Timestamp;
 
     fn exported(secret: &str, format: Format) -> String {
@@ -95,7 +97,7 @@ mod tests {
             session_token: Secret::new("t//k++=="),
             expires_at: Timestamp::from_epoch(1_795_366_800),
         };
-        String::from_utf8(export(&credentials, format)).unwrap()
+        String::from_utf8(export((&credentials).into(), format)).unwrap()
     }
 
     #[test]
@@ -120,6 +122,21 @@ mod tests {
         assert_eq!(second(Format::Fish), "set -gx AWS_SECRET_ACCESS_KEY \"s+/1\"");
         assert_eq!(second(Format::Powershell), "$Env:AWS_SECRET_ACCESS_KEY=\"s+/1\"");
         assert_eq!(second(Format::WindowsCmd), "set AWS_SECRET_ACCESS_KEY=s+/1");
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_line() {
+        let secret_access_key = Secret::new("s");
+        let keys = Exported {
+            access_key_id: "AKIA",
+            secret_access_key: &secret_access_key,
+            session_token: None,
+            expires_at: None,
+        };
+        let shown = |format| String::from_utf8(export(keys, format)).unwrap();
+        assert_eq!(shown(Format::EnvNoExport), "AWS_ACCESS_KEY_ID=AKIA\nAWS_SECRET_ACCESS_KEY=s\n");
+        let document = "{\n  \"Version\": 1,\n  \"AccessKeyId\": \"AKIA\",\n  \"SecretAccessKey\": \"s\"\n}\n";
+        assert_eq!(shown(Format::Process), document);
     }
 
     #[test]

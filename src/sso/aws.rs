@@ -1,6 +1,6 @@
 //! The services at AWS, through the AWS SDKs. Retries are off: which request may be sent twice is a matter of the flow.
 
-use super::http;
+use super::http::{self, Http, innermost};
 use super::portal::{Client, DeviceAuthorization, Failure, Grant, IssuedToken, Portal};
 use crate::context::{self, Context};
 use crate::core::credentials::{Registration, RoleCredentials, Secret};
@@ -36,7 +36,8 @@ pub(crate) struct Aws {
 impl Aws {
     /// Clients for `session`, at AWS's endpoints for its region unless `endpoints` says otherwise.
     pub(crate) fn new(context: &Context, session: &SsoSession, endpoints: &Endpoints) -> Result<Self> {
-        Ok(Self::over(http::client(context)?, session, endpoints))
+        let http = Http::new(context, endpoints.ca_bundle.as_deref())?;
+        Ok(Self::over(http.for_sdk(), session, endpoints))
     }
 
     /// The same over any HTTP client.
@@ -60,8 +61,11 @@ impl Aws {
                 .http_client(self.http.clone())
                 .retry_config(RetryConfig::disabled())
                 .timeout_config(timeouts());
-            if let Some(url) = &self.endpoints.sso_oidc {
-                config = config.endpoint_url(url);
+            match &self.endpoints.sso_oidc {
+                Some(url) => config = config.endpoint_url(url),
+                None => {
+                    config = config.use_fips(self.endpoints.use_fips).use_dual_stack(self.endpoints.use_dual_stack);
+                }
             }
             aws_sdk_ssooidc::Client::from_conf(config.build())
         })
@@ -76,8 +80,11 @@ impl Aws {
                 .retry_config(RetryConfig::disabled())
                 .timeout_config(timeouts())
                 .allow_no_auth();
-            if let Some(url) = &self.endpoints.sso {
-                config = config.endpoint_url(url);
+            match &self.endpoints.sso {
+                Some(url) => config = config.endpoint_url(url),
+                None => {
+                    config = config.use_fips(self.endpoints.use_fips).use_dual_stack(self.endpoints.use_dual_stack);
+                }
             }
             aws_sdk_sso::Client::from_conf(config.build())
         })
@@ -85,16 +92,16 @@ impl Aws {
 }
 
 /// How long one request may take. Connecting ends long before.
-const ATTEMPT: Duration = Duration::from_secs(15);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(15);
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(Duration::from_secs(4)).operation_attempt_timeout(ATTEMPT).build()
+    TimeoutConfig::builder().connect_timeout(http::CONNECT).operation_attempt_timeout(ATTEMPT).build()
 }
 
 /// The OIDC endpoint of a region by the SDK's own rules, which know every partition. They answer at once, and have an
 /// answer for whatever is called a region; what we would say stands in for one that could not be had.
-fn oidc_host(region: &str) -> String {
-    let params = Params::builder().region(region).use_fips(false).use_dual_stack(false).build();
+pub(super) fn oidc_url(region: &str, use_fips: bool, use_dual_stack: bool) -> String {
+    let params = Params::builder().region(region).use_fips(use_fips).use_dual_stack(use_dual_stack).build();
     let endpoint = params.ok().and_then(|params| {
         let rules = DefaultResolver::new();
         let mut resolving = pin!(rules.resolve_endpoint(&params));
@@ -221,7 +228,9 @@ impl Portal for Aws {
 
     fn oidc_endpoint(&self) -> &str {
         self.oidc_endpoint.get_or_init(|| {
-            let url = self.endpoints.sso_oidc.clone().unwrap_or_else(|| oidc_host(&self.region));
+            let Endpoints { use_fips, use_dual_stack, .. } = self.endpoints;
+            let own = self.endpoints.sso_oidc.clone();
+            let url = own.unwrap_or_else(|| oidc_url(&self.region, use_fips, use_dual_stack));
             url.trim_end_matches('/').to_owned()
         })
     }
@@ -302,14 +311,6 @@ where
 }
 
 /// A stranger's text for a terminal: no control characters, and not endless.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -33,13 +33,13 @@ pub(crate) struct Endpoint {
 struct Desk {
     port: u16,
     token: Secret,
-    account_id: String,
+    account_id: Option<String>,
     held: watch::Receiver<Held>,
     wanted: Arc<Notify>,
 }
 
 /// Opens the endpoint, and keeps what it hands out ahead of its end.
-pub(crate) fn open(renewal: Renewal, account_id: String, credentials: RoleCredentials) -> Result<Endpoint> {
+pub(crate) fn open(renewal: Renewal, account_id: Option<String>, credentials: RoleCredentials) -> Result<Endpoint> {
     let runtime = runtime()?;
     let failed = |source| Error::Listen { port: None, whom: "the command", source };
     let loopback = runtime.block_on(Loopback::bind(None)).map_err(failed)?;
@@ -80,7 +80,7 @@ impl Desk {
         }
         let held = held.borrow();
         if held.are_unexpired() {
-            return Ok(document(&held.credentials, &self.account_id));
+            return Ok(document(&held.credentials, self.account_id.as_deref()));
         }
         Err(Refusal {
             status: "503 Service Unavailable",
@@ -91,14 +91,16 @@ impl Desk {
 }
 
 /// What the SDKs read: every field a string, and none missing.
-fn document(credentials: &RoleCredentials, account_id: &str) -> Zeroizing<String> {
-    let document = json!({
+fn document(credentials: &RoleCredentials, account_id: Option<&str>) -> Zeroizing<String> {
+    let mut document = json!({
         "AccessKeyId": credentials.access_key_id,
         "SecretAccessKey": credentials.secret_access_key.expose(),
         "Token": credentials.session_token.expose(),
         "Expiration": credentials.expires_at.to_string(),
-        "AccountId": account_id,
     });
+    if let Some(account_id) = account_id {
+        document["AccountId"] = account_id.into();
+    }
     Zeroizing::new(document.to_string())
 }
 
@@ -184,7 +186,7 @@ mod tests {
             expires_at: Timestamp::from_epoch(1_795_366_800),
         };
         assert_eq!(
-            document(&credentials, "012345678901").as_str(),
+            document(&credentials, Some("012345678901")).as_str(),
             r#"{"AccessKeyId":"ASIA","SecretAccessKey":"s","Token":"t","Expiration":"2026-11-22T17:00:00Z","AccountId":"012345678901"}"#
         );
     }

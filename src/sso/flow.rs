@@ -14,7 +14,8 @@ use crate::context::{self, Context};
 use crate::core::credentials::{RoleCredentials, Secret, Token};
 use crate::core::decision::{Decision, Goal, ROLE_MARGIN, Setback, Situation, TOKEN_MARGIN, TokenInHand, decide};
 use crate::core::profile::{SsoProfile, SsoSession};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, login_command};
+use crate::store::aws_cache::Origin;
 use crate::store::locks::{self, Holder, Lock, Subject};
 use crate::store::profiles::Endpoints;
 use crate::store::setbacks::{self, Record};
@@ -59,9 +60,18 @@ pub(crate) struct Ladder {
     pub(crate) force: bool,
 }
 
+impl Ladder {
+    /// Where what is in hand would do, nobody waits long for better, and nobody is asked to sign in for it.
+    pub(super) fn hurried(&self) -> Self {
+        let hurried = self.limits.hurried;
+        let limits = Limits { silent: hurried, sign_in: self.limits.sign_in.min(hurried), ..self.limits };
+        Self { limits, sign_in: Err(String::new()), ..self.clone() }
+    }
+}
+
 /// Role credentials of `profile`, from the cache or by climbing.
 #[inline(never)]
-pub(crate) fn role_credentials(
+pub(super) fn role_credentials(
     context: &Context,
     profile: &SsoProfile,
     endpoints: &Endpoints,
@@ -79,8 +89,8 @@ pub(crate) fn role_credentials(
     let interrupts = Interrupts::default();
     let climbed = interrupts.run(async {
         let subject = Subject::Role { cache_file: &cache_file, profile: &profile.name };
-        let _lock = wait(context, subject, &profile.session, ladder.limits, &deadline).await?;
-        setback.heed(&profile.session)?;
+        let _lock = wait(context, subject, Some(&profile.session), ladder.limits, &deadline).await?;
+        setback.heed(&login_command(profile.session.label(), None))?;
         let (now, decision) = look(context, profile, ladder)?;
         match now {
             // Renewed while we waited: as fresh as they get, however short their life.
@@ -112,8 +122,8 @@ pub(crate) fn role_credentials(
 /// The cached role credentials if they are unexpired, and what to do.
 fn look(context: &Context, profile: &SsoProfile, ladder: &Ladder) -> Result<(Option<RoleCredentials>, Decision)> {
     let now = context::clock();
-    let in_hand =
-        aws_cache::read_role_credentials(context, profile)?.filter(|credentials| credentials.expires_at > now);
+    let in_hand = aws_cache::read_role_credentials(context, &profile.cache_file)?
+        .filter(|credentials| credentials.expires_at > now);
     let token = aws_cache::read_token(context, &profile.session)?;
     // A command tries again what has failed, unless there is something to make do with.
     let failed = setbacks::in_force(context, profile.session.cache_key(), now)
@@ -130,17 +140,8 @@ fn look(context: &Context, profile: &SsoProfile, ladder: &Ladder) -> Result<(Opt
     Ok((in_hand, decision))
 }
 
-/// Where what is in hand would do, nobody waits long for better, and nobody is asked to sign in for it.
 fn patient_as_needed(ladder: &Ladder, decision: Decision) -> Ladder {
-    let hurried = ladder.limits.hurried;
-    match decision {
-        Decision::UseAndRenew => Ladder {
-            limits: Limits { silent: hurried, sign_in: ladder.limits.sign_in.min(hurried), ..ladder.limits },
-            sign_in: Err(String::new()),
-            ..ladder.clone()
-        },
-        _ => ladder.clone(),
-    }
+    if decision == Decision::UseAndRenew { ladder.hurried() } else { ladder.clone() }
 }
 
 /// A fresh access token of `session`, from the cache or by climbing.
@@ -175,7 +176,7 @@ pub(crate) fn logout(
     let limits = Limits::COMMAND;
     Interrupts::default().run(async {
         let deadline = Cell::new(Instant::now() + limits.silent);
-        let _lock = wait(context, Subject::Session(session.cache_key()), session, limits, &deadline).await?;
+        let _lock = wait(context, Subject::Session(session.cache_key()), Some(session), limits, &deadline).await?;
         let token = aws_cache::read_token(context, session)?;
         remove(token.as_ref())?;
         let Some(token) = token else { return Ok(()) };
@@ -197,26 +198,27 @@ async fn end(context: &Context, session: &SsoSession, endpoints: &Endpoints, tok
 }
 
 /// The setbacks that were known before a wait.
-struct Known<'a, const N: usize> {
+pub(super) struct Known<'a, const N: usize> {
     context: &'a Context,
     subjects: [&'a str; N],
     records: [Option<Record>; N],
 }
 
 impl<'a, const N: usize> Known<'a, N> {
-    fn of(context: &'a Context, subjects: [&'a str; N]) -> Self {
+    pub(super) fn of(context: &'a Context, subjects: [&'a str; N]) -> Self {
         let records = subjects.map(|subject| setbacks::in_force(context, subject, context::clock()));
         Self { context, subjects, records }
     }
 
     /// Gives up if what we waited for has failed meanwhile: of any number of waiters none tries in vain again, and
     /// nobody is asked twice who has just said no.
-    fn heed(&self, session: &SsoSession) -> Result<()> {
+    /// `mend` is for the person who wants it tried all the same.
+    pub(super) fn heed(&self, mend: &str) -> Result<()> {
         for (subject, before) in self.subjects.iter().zip(&self.records) {
             match setbacks::in_force(self.context, subject, context::clock()) {
                 Some(record) if before.as_ref() != Some(&record) => {
                     return Err(Error::Setback {
-                        session: session.label().to_owned(),
+                        mend: mend.to_owned(),
                         refused: record.kind() == Setback::SignInRefused,
                         why: record.why,
                     });
@@ -230,10 +232,10 @@ impl<'a, const N: usize> Known<'a, N> {
 
 /// Takes a lock by the deadline; after two seconds says for whom it waits. A person who is signing in takes longer than
 /// a request and is worth waiting for: as long as `limits` has it, and the deadline moves.
-async fn wait(
+pub(super) async fn wait(
     context: &Context,
     subject: Subject<'_>,
-    session: &SsoSession,
+    session: Option<&SsoSession>,
     limits: Limits,
     deadline: &Cell<Instant>,
 ) -> Result<Lock> {
@@ -255,7 +257,9 @@ async fn wait(
     if let Ok(Ok(lock)) = tokio::time::timeout_at(patience.min(deadline.get()), &mut receiver).await {
         return lock;
     }
-    let person = locks::holder(context, Subject::Session(session.cache_key())).signing_in;
+    let signing_in = |subject| locks::holder(context, subject).signing_in;
+    let person =
+        signing_in(subject) || session.is_some_and(|session| signing_in(Subject::Session(session.cache_key())));
     let end = if person { Instant::now() + limits.sign_in } else { deadline.get() };
     let Holder { pid, since, .. } = locks::holder(context, subject);
     context.say(&format!("awsdir: waiting for {}, held by process {pid} since {since}", subject.in_words()));
@@ -306,12 +310,14 @@ impl<'a, P: Portal> Climb<'a, P> {
                     // What is in hand is worth a wait, for those too who would leave the fetching to others.
                     let limits = self.ladder.limits;
                     let limits = Limits { sign_in: limits.sign_in.max(Limits::HOOK.sign_in), ..limits };
-                    let _lock = wait(self.context, subject, self.session, limits, self.deadline).await?;
+                    let _lock = wait(self.context, subject, Some(self.session), limits, self.deadline).await?;
                     // Who has signed out meanwhile shall not find role credentials here again.
                     if self.cached().await?.is_none() {
                         return Err(self.sign_in_needed("signed out meanwhile"));
                     }
-                    if let Err(error) = aws_cache::write_role_credentials(self.context, profile, &credentials) {
+                    let origin = Origin::Sso { account_id: &profile.account_id };
+                    let written = aws_cache::write_role_credentials(self.context, &role, origin, &credentials);
+                    if let Err(error) = written {
                         // Good for this once.
                         self.context.say(&error.in_one_line());
                         return Ok(credentials);
@@ -329,7 +335,9 @@ impl<'a, P: Portal> Climb<'a, P> {
                 }
                 Err(Failure::Forbidden(message)) => {
                     let (account_id, role_name) = (profile.account_id.clone(), profile.role_name.clone());
-                    return Err(self.remembered(&role, Error::NotGranted { account_id, role_name, message }));
+                    return Err(
+                        self.remembered(&role, Error::NotGranted { account_id, role_name, message, near: Vec::new() })
+                    );
                 }
                 Err(failure) => return Err(self.remembered(session, failure.into_error("GetRoleCredentials"))),
             }
@@ -372,8 +380,8 @@ impl<'a, P: Portal> Climb<'a, P> {
         let key = self.session.cache_key();
         let setback = Known::of(self.context, [key]);
         let mut lock =
-            wait(self.context, Subject::Session(key), self.session, self.ladder.limits, self.deadline).await?;
-        setback.heed(self.session)?;
+            wait(self.context, Subject::Session(key), Some(self.session), self.ladder.limits, self.deadline).await?;
+        setback.heed(&login_command(self.session.label(), None))?;
         let mut cached = self.cached().await?;
         // Signed in while we waited: that is as good as having done it ourselves, forced or not.
         let replaced = |now: &Token| before.as_ref().is_none_or(|before| before.access_token != now.access_token);

@@ -2,6 +2,7 @@
 //! connection of its own and is sent once: the services live at different hosts, and what comes of them after a sign-in
 //! is hours apart.
 
+use super::portal::Failure;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::name_service;
@@ -11,10 +12,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use base64_simd::STANDARD;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
@@ -30,39 +32,90 @@ use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::future::poll_fn;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_service::Service;
 use webpki::EndEntityCert;
+use zeroize::Zeroizing;
+
+/// How long connecting may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(4);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
-pub(crate) fn client(context: &Context) -> Result<SharedHttpClient> {
-    name_service::use_built_in_sources();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::System { doing: "set up TLS", source: io::Error::other(error) })?;
-    let tls = match ca_bundle(context)? {
-        Some(pem) => tls.dangerous().with_custom_certificate_verifier(Arc::new(Bundle { pem, provider })),
-        None => tls.with_root_certificates(all_there_are()),
-    };
-    let mut tls = tls.with_no_client_auth();
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let (tls, proxies) = (Arc::new(tls), Arc::new(Matcher::from_env()));
-    Ok(http_client_fn(move |settings, _| {
-        let (tls, proxies) = (Arc::clone(&tls), Arc::clone(&proxies));
-        SharedHttpConnector::new(Http { tls, proxies, connect_timeout: settings.connect_timeout() })
-    }))
-}
-
 #[derive(Clone, Debug)]
-struct Http {
+pub(super) struct Http {
     tls: Arc<ClientConfig>,
     proxies: Arc<Matcher>,
     connect_timeout: Option<Duration>,
+}
+
+/// An answer, whole.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Http {
+    pub(super) fn new(context: &Context, bundle: Option<&Path>) -> Result<Self> {
+        name_service::use_built_in_sources();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::System { doing: "set up TLS", source: io::Error::other(error) })?;
+        let tls = match ca_bundle(context, bundle)? {
+            Some(pem) => tls.dangerous().with_custom_certificate_verifier(Arc::new(Bundle { pem, provider })),
+            None => tls.with_root_certificates(all_there_are()),
+        };
+        let mut tls = tls.with_no_client_auth();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { tls: Arc::new(tls), proxies: Arc::new(Matcher::from_env()), connect_timeout: None })
+    }
+
+    /// For the SDKs' clients, which set a time limit of their own.
+    pub(super) fn for_sdk(self) -> SharedHttpClient {
+        http_client_fn(move |settings, _| {
+            SharedHttpConnector::new(Self { connect_timeout: settings.connect_timeout(), ..self.clone() })
+        })
+    }
+
+    /// Sends one request that is no SDK's, and reads its answer within `limit`.
+    pub(super) async fn ask(&self, request: Request<SdkBody>, limit: Duration) -> Result<Answer, Failure> {
+        let uri = request.uri();
+        let endpoint = format!("{}://{}", uri.scheme_str().unwrap_or_default(), host(uri));
+        let http = Self { connect_timeout: Some(limit.min(CONNECT)), ..self.clone() };
+        let answered = async {
+            let response = http.exchange(request).await?;
+            let (head, body) = response.into_parts();
+            let body = ByteStream::new(SdkBody::from_body_1_x(body)).collect().await.map_err(unanswered)?;
+            let body = Zeroizing::new(body.into_bytes().to_vec());
+            Ok::<_, ConnectorError>(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        };
+        match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.is_other() => Err(Failure::NoAnswer { endpoint, cause: innermost(&error) }),
+            Ok(Err(error)) => Err(Failure::Unreachable { endpoint, cause: innermost(&error) }),
+            Err(_) => Err(Failure::NoAnswer { endpoint, cause: format!("no answer within {} s", limit.as_secs()) }),
+        }
+    }
+}
+
+/// What a server goes by: its name and port, as a URL has them, without the name of a user.
+pub(super) fn host(uri: &Uri) -> &str {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// What lies at the bottom of an error.
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 impl HttpConnector for Http {
@@ -90,9 +143,7 @@ fn unanswered(error: impl Into<BoxError>) -> ConnectorError {
 impl Http {
     async fn exchange(&self, mut request: Request<SdkBody>) -> Result<Response<Incoming>, ConnectorError> {
         let server = request.uri().clone();
-        let authority = server.authority().map_or("", |authority| authority.as_str());
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(unsent)?);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(host(&server)).map_err(unsent)?);
         let mut tcp = connect::HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
@@ -154,10 +205,10 @@ where
     sender.send_request(request).await.map_err(unanswered)
 }
 
-/// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` (which the SDK does not read), `SSL_CERT_FILE`, or the
-/// distribution's bundle. Reading one file costs a fraction of a search through all of them. `None` if there is no such
-/// file.
-fn ca_bundle(context: &Context) -> Result<Option<Vec<u8>>> {
+/// The root certificates, as PEM, of one file: `AWS_CA_BUNDLE` or the profile's `ca_bundle` (which the SDK does not read),
+/// `SSL_CERT_FILE`, or the distribution's bundle. Reading one file costs a fraction of a search through all of them. `None`
+/// if there is no such file.
+fn ca_bundle(context: &Context, bundle: Option<&Path>) -> Result<Option<Vec<u8>>> {
     const BUNDLES: [&str; 5] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",
@@ -166,8 +217,10 @@ fn ca_bundle(context: &Context) -> Result<Option<Vec<u8>>> {
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     ];
     let usable = |pem: &Vec<u8>| any_root(pem, |_| true, |_| true);
-    let named =
-        ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].iter().find_map(|name| Some((*name, PathBuf::from(context.var(name)?))));
+    let named = match bundle {
+        Some(path) => Some(("AWS_CA_BUNDLE", context.expand(path)?)),
+        None => context.var("SSL_CERT_FILE").map(|path| ("SSL_CERT_FILE", PathBuf::from(path))),
+    };
     if let Some((name, path)) = named {
         let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path: path.clone(), source })?;
         return Some(pem).filter(usable).map(Some).ok_or_else(|| Error::Variable {

@@ -85,8 +85,10 @@ pub(crate) enum Failure {
     InvalidClient,
     /// The access token is dead, whatever its expiry says.
     Unauthorized,
-    /// The permission set is not assigned.
+    /// The permission set is not assigned, or the role is not for this caller.
     Forbidden(String),
+    /// STS does not accept who asks: an access key, a session or a web identity that is over, or was never good.
+    Rejected(String),
     Throttled {
         retry_after: Option<Duration>,
     },
@@ -132,7 +134,7 @@ impl Failure {
             Self::NoAnswer { endpoint, cause } => Error::NoAnswer { endpoint, operation, cause },
             Self::Throttled { .. } => Error::Throttled { operation },
             Self::Other { message, request_id, .. } => service(&message, request_id),
-            Self::Forbidden(message) => service(&message, None),
+            Self::Forbidden(message) | Self::Rejected(message) => service(&message, None),
             Self::AuthorizationPending => service("the authorization is pending", None),
             Self::SlowDown => service("the service asks to slow down", None),
             Self::AccessDenied => service("access denied", None),

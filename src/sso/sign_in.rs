@@ -7,7 +7,7 @@ use super::redirect::{Callback, Redirect};
 use super::retry::{PATIENCE, patiently};
 use crate::context::{self, Context, eprint_line};
 use crate::core::credentials::{Registration, Secret, Token};
-use crate::core::profile::SsoSession;
+use crate::core::profile::{Profile, SsoSession};
 use crate::error::{Error, Result};
 use crate::store::aws_cache;
 use crate::store::settings::{Flow, SessionSettings};
@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::time::Duration;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 /// How to sign in, as flags and settings say.
 #[derive(Clone, Debug)]
@@ -55,6 +56,13 @@ pub(crate) struct Purpose {
     pub(crate) dotfile: Option<std::path::PathBuf>,
 }
 
+impl Purpose {
+    /// For role credentials of `profile`, by the name that `awsdir login` takes.
+    pub(crate) fn of(profile: &Profile, dotfile: Option<std::path::PathBuf>) -> Self {
+        Self { profile: profile.is_in_config().then(|| profile.name().to_owned()), dotfile }
+    }
+}
+
 /// Signs in and returns the token, which is not stored yet. Ctrl-C and the time limit end it.
 pub(super) async fn sign_in(
     context: &Context,
@@ -91,19 +99,22 @@ fn announce(context: &Context, session: &SsoSession, purpose: &Purpose) {
     context.say(&format!("awsdir: signing in to `{}`{profile}{dotfile} (Ctrl-C to cancel)", session.label()));
 }
 
-/// Asks on the terminal. The line is read by a thread, so that Ctrl-C and the time limit are heard meanwhile.
 async fn confirmed() -> bool {
     eprint_line("awsdir: sign in now? [Y/n]");
+    let line = line_from_terminal().await;
+    line.is_some_and(|line| matches!(line.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+/// What a person types; `None` at the end of the input. The line is read by a thread, so that Ctrl-C and a time limit are
+/// heard meanwhile.
+pub(super) async fn line_from_terminal() -> Option<Zeroizing<String>> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let mut line = String::new();
+        let mut line = Zeroizing::new(String::new());
         let read = std::io::stdin().read_line(&mut line);
         let _ = sender.send(read.is_ok_and(|bytes| bytes > 0).then_some(line));
     });
-    match receiver.await {
-        Ok(Some(line)) => matches!(line.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"),
-        _ => false,
-    }
+    receiver.await.ok().flatten()
 }
 
 struct Attempt<'a, P> {

@@ -7,7 +7,7 @@ use super::settings::Flow;
 use crate::context::{Context, join};
 use crate::core::credentials::{Registration, RoleCredentials, Secret, Token};
 use crate::core::hex::hex;
-use crate::core::profile::{SsoProfile, SsoSession, ascii};
+use crate::core::profile::{SsoSession, ascii};
 use crate::core::timestamp::Timestamp;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -182,12 +182,13 @@ pub(crate) fn remove_registration(context: &Context, session: &SsoSession) -> Re
     files::remove(&registration_path(context, session)?)
 }
 
-pub(crate) fn role_path(context: &Context, profile: &SsoProfile) -> Result<PathBuf> {
-    Ok(join(context.home()?, [".aws/cli/cache/", &profile.cache_file]))
+/// The file of this name in the AWS CLI's cache of role credentials.
+pub(crate) fn role_path(context: &Context, cache_file: &str) -> Result<PathBuf> {
+    Ok(join(context.home()?, [".aws/cli/cache/", cache_file]))
 }
 
-pub(crate) fn read_role_credentials(context: &Context, profile: &SsoProfile) -> Result<Option<RoleCredentials>> {
-    Ok(read(&role_path(context, profile)?).and_then(|bytes| role_credentials_in(&bytes)))
+pub(crate) fn read_role_credentials(context: &Context, cache_file: &str) -> Result<Option<RoleCredentials>> {
+    Ok(read(&role_path(context, cache_file)?).and_then(|bytes| role_credentials_in(&bytes)))
 }
 
 /// The role credentials that a file holds. Empty ones are none: they would hide what else there is.
@@ -222,15 +223,46 @@ pub(crate) fn role_credentials_in(bytes: &[u8]) -> Option<RoleCredentials> {
     })
 }
 
+/// The file with the session of a person with access keys who has shown a code of an MFA device. A name of our own: the AWS
+/// CLI keeps no such sessions.
+pub(crate) fn mfa_file(access_key_id: &str, serial: &str) -> String {
+    hex(&Sha1::digest(format!("awsdir mfa {access_key_id} {serial}"))) + ".json"
+}
+
+/// What a cache file says of role credentials beside themselves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    Sso {
+        account_id: &'a str,
+    },
+    /// STS, with the ARN and the id of who the caller has become; a session of one who is still the same has neither.
+    Sts {
+        account_id: &'a str,
+        assumed_role: Option<(&'a str, &'a str)>,
+    },
+}
+
 /// Writes role credentials, keeping the unknown fields of the file that is there.
 pub(crate) fn write_role_credentials(
     context: &Context,
-    profile: &SsoProfile,
+    cache_file: &str,
+    origin: Origin<'_>,
     credentials: &RoleCredentials,
 ) -> Result<()> {
-    let path = role_path(context, profile)?;
+    let path = role_path(context, cache_file)?;
     let mut object = read_document(&path).unwrap_or_default();
-    object.insert("ProviderType".into(), "sso".into());
+    let account_id = match origin {
+        Origin::Sso { account_id } => {
+            object.insert("ProviderType".into(), "sso".into());
+            account_id
+        }
+        Origin::Sts { account_id, assumed_role } => {
+            if let Some((arn, id)) = assumed_role {
+                object.insert("AssumedRoleUser".into(), json!({ "AssumedRoleId": id, "Arn": arn }));
+            }
+            account_id
+        }
+    };
     let inner = object.entry("Credentials").or_insert_with(|| Value::Object(Object::new()));
     if !inner.is_object() {
         *inner = Value::Object(Object::new());
@@ -241,13 +273,15 @@ pub(crate) fn write_role_credentials(
         set("SecretAccessKey", credentials.secret_access_key.expose());
         set("SessionToken", credentials.session_token.expose());
         set("Expiration", &credentials.expires_at.to_string());
-        set("AccountId", &profile.account_id);
+        if !account_id.is_empty() {
+            set("AccountId", account_id);
+        }
     }
     keep(&path, &python_json(&*object))
 }
 
-pub(crate) fn remove_role_credentials(context: &Context, profile: &SsoProfile) -> Result<()> {
-    files::remove(&role_path(context, profile)?)
+pub(crate) fn remove_role_credentials(context: &Context, cache_file: &str) -> Result<()> {
+    files::remove(&role_path(context, cache_file)?)
 }
 
 /// Writes a document of secrets, and leaves none of earlier ones lying about.

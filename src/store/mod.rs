@@ -10,5 +10,6 @@ pub(crate) mod profile_records;
 pub(crate) mod profiles;
 pub(crate) mod setbacks;
 pub(crate) mod settings;
+pub(crate) mod sources;
 pub(crate) mod stand_ins;
 pub(crate) mod trust;

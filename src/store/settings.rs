@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     /// Folders whose dotfiles need no `awsdir allow`.
     pub(crate) trust: Vec<PathBuf>,
     browser: Option<String>,
+    /// The command that prints an MFA code, so that nobody is asked for it.
+    pub(crate) mfa_process: Option<String>,
     sessions: Vec<SessionSettings>,
     pub(crate) style: Style,
 }
@@ -87,6 +89,7 @@ impl Settings {
                 }
                 ("awsdir", _, "trust") => self.trust = roots(OsStr::new(value), context),
                 ("awsdir", _, "browser") => self.browser = Some(value.to_owned()),
+                ("awsdir", _, "mfa_process") => self.mfa_process = Some(value.to_owned()),
                 (_, Some(session), "browser") => session.browser = Some(value.to_owned()),
                 (_, Some(session), "flow") => {
                     session.flow = Some(match value {

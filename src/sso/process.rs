@@ -1,0 +1,115 @@
+//! Other programs that hand out credentials or MFA codes. Started without a shell, as the AWS CLI does (`protocol.md` 6.1).
+
+use super::aws::printable;
+use crate::context::{Context, clock};
+use crate::core::credentials::Credentials;
+use crate::core::environment::{Mark, SECRETS};
+use crate::error::{Error, Result};
+use std::io::{self, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a program may take: some have a person touch a key.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Bytes that it may print.
+const MOST: u64 = 64 * 1024;
+/// The profiles whose `credential_process` we run under, comma separated.
+const RUNNING: &str = "AWSDIR_CREDENTIAL_PROCESS";
+
+/// Credentials by the `credential_process` of `profile`.
+pub(super) fn credentials(context: &Context, profile: &str, line: &str) -> Result<Credentials> {
+    let failed =
+        |problem: String, said: String| Error::CredentialProcess { profile: profile.to_owned(), problem, said };
+    let above = context.var(RUNNING).unwrap_or_default();
+    let mut running: Vec<&str> = above.split(',').filter(|name| !name.is_empty()).collect();
+    if let Some(at) = running.iter().position(|name| *name == profile) {
+        let mut round = running.split_off(at);
+        round.push(profile);
+        return Err(failed(format!("comes back to itself: {}", round.join(" → ")), String::new()));
+    }
+    running.push(profile);
+    let Ran { status, stdout, said } =
+        run(context, line, &[(RUNNING, &running.join(","))]).map_err(|problem| failed(problem, String::new()))?;
+    if !status.success() {
+        return Err(failed(format!("failed ({status})"), said));
+    }
+    let credentials =
+        Credentials::from_process(&stdout).map_err(|problem| failed(format!("is wrong: {problem}"), said))?;
+    match credentials.expires_at {
+        Some(end) if end <= clock() => {
+            Err(failed(format!("has handed out credentials that ended at {end}"), String::new()))
+        }
+        _ => Ok(credentials),
+    }
+}
+
+/// An MFA code by the person's own command.
+///
+/// # Errors
+/// What went wrong, in words.
+pub(super) fn mfa_code(context: &Context, line: &str, serial: &str) -> Result<Zeroizing<String>, String> {
+    let Ran { status, stdout, said } = run(context, line, &[("AWSDIR_MFA_SERIAL", serial)])?;
+    if !status.success() {
+        return Err(if said.is_empty() { format!("failed ({status})") } else { format!("failed ({status}): {said}") });
+    }
+    Ok(Zeroizing::new(String::from_utf8_lossy(&stdout).trim().to_owned()))
+}
+
+/// What a program has left.
+struct Ran {
+    status: ExitStatus,
+    stdout: Zeroizing<Vec<u8>>,
+    /// The first line of its stderr.
+    said: String,
+}
+
+fn run(context: &Context, line: &str, variables: &[(&str, &str)]) -> Result<Ran, String> {
+    let words = shlex::split(line).filter(|words| !words.is_empty());
+    let words = words.ok_or_else(|| "is no command: a quote is not closed, or there is nothing".to_owned())?;
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What a hook has put there is what is asked for; it asks nobody else for anything.
+    if Mark::in_force(context.uid, |name| context.var_os(name)).is_some() {
+        for name in SECRETS {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command.spawn().map_err(|error| format!("could not be started: {error}"))?;
+    let (sender, receiver) = mpsc::channel();
+    let printed = child.stdout.take().map(|pipe| read_in_a_thread(pipe, sender.clone()));
+    let said = child.stderr.take().map(|pipe| read_in_a_thread(pipe, sender));
+    // Both of them have come to their end, or the time has.
+    let deadline = std::time::Instant::now() + LIMIT;
+    let ended =
+        (0..2).all(|_| receiver.recv_timeout(deadline.saturating_duration_since(std::time::Instant::now())).is_ok());
+    if !ended {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("took longer than {} s", LIMIT.as_secs()));
+    }
+    let status = child.wait().map_err(|error| format!("was lost: {error}"))?;
+    let all = |reader: Option<Reader>| reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let (stdout, said) = (all(printed), all(said));
+    if stdout.len() as u64 > MOST {
+        return Err(format!("printed more than {} KiB", MOST / 1024));
+    }
+    let said = String::from_utf8_lossy(&said);
+    let said = printable(said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default());
+    Ok(Ran { status, stdout, said })
+}
+
+type Reader = std::thread::JoinHandle<Zeroizing<Vec<u8>>>;
+
+/// Reads a pipe to its end, keeps what may be printed, and says when it has.
+fn read_in_a_thread(mut pipe: impl Read + Send + 'static, done: mpsc::Sender<()>) -> Reader {
+    std::thread::spawn(move || {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+        let _ = pipe.by_ref().take(MOST + 1).read_to_end(&mut bytes);
+        let _ = io::copy(&mut pipe, &mut io::sink());
+        let _ = done.send(());
+        bytes
+    })
+}
