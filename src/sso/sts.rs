@@ -153,11 +153,12 @@ fn place(endpoints: &Endpoints, region: Option<&str>, arn: &str) -> (String, Str
         _ => "aws-global",
     });
     let Endpoints { use_fips, use_dual_stack, .. } = *endpoints;
-    let is_global = region == "aws-global" || (endpoints.sts_is_global && !use_fips && GLOBAL.contains(&region));
-    let signed_for = if is_global { "us-east-1" } else { region };
+    let is_plain = !use_fips && !use_dual_stack;
+    let is_global = is_plain && (region == "aws-global" || (endpoints.sts_is_global && GLOBAL.contains(&region)));
+    let signed_for = if is_global || region == "aws-global" { "us-east-1" } else { region };
     let url = match &endpoints.sts {
         Some(url) => url.clone(),
-        None if is_global && !use_fips && !use_dual_stack => "https://sts.amazonaws.com".to_owned(),
+        None if is_global => "https://sts.amazonaws.com".to_owned(),
         // The rules of both services name their hosts alike.
         None => oidc_url(signed_for, use_fips, use_dual_stack).replacen("://oidc", "://sts", 1),
     };
@@ -340,5 +341,155 @@ impl<'a> Document<'a> {
         let mut elements = self.0.as_ref()?.descendants();
         let element = elements.find(|element| element.is_element() && element.tag_name().name() == name)?;
         Some(element.text().unwrap_or_default().trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::Credentials;
+    use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as sign_by_sdk};
+    use aws_sigv4::sign::v4;
+    use proptest::prelude::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    /// The headers that the SDK adds to the same request.
+    fn signed_by_the_sdk(
+        url: &str,
+        body: &str,
+        caller: Exported<'_>,
+        region: &str,
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
+        let token = caller.session_token.map(|token| token.expose().to_owned());
+        let identity =
+            Credentials::new(caller.access_key_id, caller.secret_access_key.expose(), token, None, "test").into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name("sts")
+            .time(UNIX_EPOCH + Duration::from_secs(u64::try_from(now.epoch()).unwrap()))
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap();
+        let headers = [("content-type", FORM)];
+        let request =
+            SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes())).unwrap();
+        let (instructions, _) = sign_by_sdk(request, &params.into()).unwrap().into_parts();
+        let (headers, _) = instructions.into_parts();
+        headers.into_iter().map(|header| (header.name().to_owned(), header.value().trim().to_owned())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn signatures_are_those_of_the_sdk(
+            (key, secret) in ("[A-Z0-9]{20}", "[ -~]{1,60}"), token in proptest::option::of("[A-Za-z0-9+/=]{1,300}"),
+            values in ("[ -~é]{0,40}", "[ -~]{0,20}"), place in (prop_oneof!["sts[.][a-z]{2}-[a-z]{4}-[0-9][.]amazonaws[.]com", Just("127.0.0.1:4566".to_owned())], "(/[a-z_-]{1,8}){0,2}"),
+            region in "[a-z]{2}-[a-z]{4,9}-[0-9]", epoch in 0_i64..4_000_000_000,
+        ) {
+            let mut form = Form::of("AssumeRole");
+            form.add("RoleArn", &values.0);
+            form.add("ExternalId", &values.1);
+            let (secret_access_key, token) = (Secret::new(secret), token.map(Secret::new));
+            let caller = Exported {
+                access_key_id: &key,
+                secret_access_key: &secret_access_key,
+                session_token: token.as_ref(),
+                expires_at: None,
+            };
+            let url = format!("https://{}{}/", place.0, place.1);
+            let mut headers = HeaderMap::new();
+            let now = Timestamp::from_epoch(epoch);
+            sign(&url.parse().unwrap(), form.0.as_bytes(), caller, &region, now, &mut headers).unwrap();
+            for (name, value) in signed_by_the_sdk(&url, &form.0, caller, &region, now) {
+                prop_assert_eq!(headers.get(&name).map(|ours| ours.to_str().unwrap()), Some(value.as_str()), "{}", name);
+            }
+        }
+    }
+
+    async fn of_the_sdk(params: Params) -> Option<(String, Option<String>)> {
+        let endpoint = DefaultResolver::new().resolve_endpoint(&params).await.ok()?;
+        let scheme = endpoint.auth_schemes().first().and_then(|scheme| scheme.get("signingRegion"));
+        let region = scheme.and_then(|region| region.as_string().map(str::to_owned));
+        Some((endpoint.url().to_owned(), region))
+    }
+
+    /// Every region that the SDK's rules name a partition for, and those that are yet to come.
+    #[tokio::test]
+    async fn places_are_those_of_the_sdks_rules() {
+        let regions = [
+            "us-east-1",
+            "us-west-2",
+            "eu-west-1",
+            "eu-central-2",
+            "ap-southeast-7",
+            "af-south-1",
+            "il-central-1",
+            "mx-central-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "us-gov-west-1",
+            "us-gov-east-1",
+            "eusc-de-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "aws-global",
+            "eu-west-9",
+        ];
+        let mut compared = 0;
+        for region in regions {
+            for (use_fips, use_dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+                for sts_is_global in [false, true] {
+                    let params = Params::builder().region(region).use_fips(use_fips).use_dual_stack(use_dual_stack);
+                    let params = params.use_global_endpoint(sts_is_global).build().unwrap();
+                    let Some((url, signed_for)) = of_the_sdk(params).await else { continue };
+                    let endpoints = Endpoints { use_fips, use_dual_stack, sts_is_global, ..Endpoints::default() };
+                    let ours = place(&endpoints, Some(region), "arn:aws:iam::1:role/r");
+                    let shown = format!("{region} fips {use_fips} dual {use_dual_stack} global {sts_is_global}");
+                    assert_eq!(ours.0, url, "{shown}");
+                    assert_eq!(ours.1, signed_for.unwrap_or_else(|| region.to_owned()), "{shown}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 80, "{compared}");
+    }
+
+    #[test]
+    fn where_no_region_is_known_the_partition_of_the_role_says() {
+        let at = |arn| place(&Endpoints::default(), None, arn);
+        let pair = |url: &str, region: &str| (url.to_owned(), region.to_owned());
+        assert_eq!(at("arn:aws:iam::1:role/r"), pair("https://sts.amazonaws.com", "us-east-1"));
+        assert_eq!(at("arn:aws-cn:iam::1:role/r"), pair("https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"));
+        assert_eq!(
+            at("arn:aws-us-gov:iam::1:role/r"),
+            pair("https://sts.us-gov-west-1.amazonaws.com", "us-gov-west-1")
+        );
+        assert_eq!(at("arn:aws-eusc:iam::1:role/r"), pair("https://sts.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"));
+        let own = Endpoints { sts: Some("http://127.0.0.1:1/x/".into()), ..Endpoints::default() };
+        assert_eq!(place(&own, None, "arn:aws:iam::1:role/r"), pair("http://127.0.0.1:1/x/", "us-east-1"));
+    }
+
+    #[test]
+    fn answers_of_every_sort() {
+        let answer = |status, body: &str| read(status, body.as_bytes());
+        let error = |code: &str, said: &str| {
+            format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{said}</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
+            )
+        };
+        let whole = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>a&amp;b</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-22T17:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+        assert_eq!(answer(200, whole).unwrap().secret_access_key.expose(), "a&b");
+        let torn = answer(200, &whole[..200]).unwrap_err();
+        assert!(torn.is_transient(), "{torn:?}");
+        assert!(matches!(answer(403, &error("AccessDenied", "no")), Err(Failure::Forbidden(said)) if said == "no"));
+        assert!(matches!(answer(400, &error("ExpiredToken", "old")), Err(Failure::Rejected(_))));
+        assert!(answer(400, &error("Throttling", "slow")).unwrap_err().is_throttling());
+        assert!(answer(503, "busy").unwrap_err().is_transient());
+        let Err(Failure::Other { message, request_id, .. }) = answer(400, &error("ValidationError", "bad")) else {
+            panic!()
+        };
+        assert_eq!((message.as_str(), request_id.as_deref()), ("ValidationError: bad", Some("r-1")));
     }
 }
