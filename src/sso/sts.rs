@@ -434,7 +434,6 @@ mod tests {
             "eusc-de-east-1",
             "us-iso-east-1",
             "us-isob-east-1",
-            "aws-global",
             "eu-west-9",
         ];
         let mut compared = 0;
