@@ -195,7 +195,7 @@ impl Error {
             Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
             Self::Setback { mend, refused: true, .. } => mend.clone(),
             Self::MfaNeeded { profile, .. } | Self::MfaRefused { profile, .. } => format!("awsdir login {profile}"),
-            Self::WhichSession { .. } => "awsdir pin PROFILE".to_owned(),
+            Self::WhichSession { .. } => "awsdir list".to_owned(),
             _ => return None,
         })
     }

@@ -163,7 +163,8 @@ impl Report {
             }
             document["role_credentials"] = clock(standing.situation.role_credentials, ROLE_MARGIN);
         }
-        if let (Some(session), Some(token)) = (self.profile.session(), self.token()) {
+        if let Some(session) = self.profile.session() {
+            let token = self.token;
             document["session"] = json!({
                 "name": session.name, "start_url": session.start_url, "region": session.region,
             });
@@ -214,7 +215,8 @@ impl Report {
         if let Some(standing) = &self.standing {
             rows.push(("role credentials", clock(standing.situation.role_credentials, ROLE_MARGIN)));
         }
-        if let Some(token) = self.token() {
+        if self.profile.session().is_some() {
+            let token = self.token;
             let renewable = if token.is_some_and(|token| token.renewable) { "; renewable" } else { "" };
             rows.push(("access token", clock(token.map(|token| token.expires_at), TOKEN_MARGIN) + renewable));
         }
@@ -223,12 +225,6 @@ impl Report {
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
         rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {}\n", printable(value)))
-    }
-
-    /// The token of its session, if it has a session.
-    fn token(&self) -> Option<Option<TokenInHand>> {
-        self.profile.session()?;
-        Some(self.token)
     }
 
     /// What the root takes its credentials from that is no profile.
