@@ -182,7 +182,7 @@ impl Error {
     /// One command or edit that mends it, to be pasted or typed.
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownProfile { near, .. } if near.is_empty() => "aws configure list-profiles".to_owned(),
+            Self::UnknownProfile { near, .. } if near.is_empty() => "awsdir list".to_owned(),
             Self::NotAllowed { path, .. } => format!("awsdir allow {}", pasteable(path)),
             Self::DotfileRefused { path, mend: Some(mend), .. } => {
                 let path = pasteable(path);

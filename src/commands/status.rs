@@ -161,13 +161,14 @@ impl Report {
                 }
                 profile => document["permission_set"] = profile.role_name().into(),
             }
+            document["session"] = self.profile.session().map_or(
+                Value::Null,
+                |session| json!({ "name": session.name, "start_url": session.start_url, "region": session.region }),
+            );
             document["role_credentials"] = clock(standing.situation.role_credentials, ROLE_MARGIN);
         }
-        if let Some(session) = self.profile.session() {
+        if self.profile.session().is_some() {
             let token = self.token;
-            document["session"] = json!({
-                "name": session.name, "start_url": session.start_url, "region": session.region,
-            });
             document["access_token"] = clock(token.map(|token| token.expires_at), TOKEN_MARGIN);
             document["access_token"]["renewable"] = token.is_some_and(|token| token.renewable).into();
         }
