@@ -1,7 +1,7 @@
 //! Which variables carry a role, which must not stand beside them, and the mark that says they are ours
 //! (design section 5).
 
-use super::credentials::Exported;
+use super::credentials::{Exported, Secret};
 use super::dotfile::CredentialsMode;
 use super::hex::hex;
 use siphasher::sip::SipHasher13;
@@ -49,6 +49,9 @@ pub(crate) const SECRETS: [&str; 7] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
+
+/// The exported [`Mark`].
+const MARK: &str = "AWSDIR";
 
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
@@ -148,22 +151,15 @@ fn assignments(
     names: &[&'static str],
     dotfile: Option<&OsStr>,
 ) -> Vec<Assignment> {
-    let mut set = Vec::with_capacity(names.len());
-    set.push(Assignment::set(profile_variable, role.profile));
-    if let Some(region) = role.region {
-        set.extend(REGIONS.map(|name| Assignment::set(name, region)));
-    }
-    if let Some(credentials) = role.credentials {
-        set.push(Assignment::set("AWS_ACCESS_KEY_ID", credentials.access_key_id));
-        set.push(Assignment::set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose()));
-        if let Some(session_token) = credentials.session_token {
-            set.push(Assignment::set("AWS_SESSION_TOKEN", session_token.expose()));
-        }
-        if let Some(expires_at) = credentials.expires_at {
-            set.push(Assignment::set("AWS_CREDENTIAL_EXPIRATION", expires_at.to_string()));
-        }
-    }
-    let value = |name: &str| set.iter().find(|assignment| assignment.name == name)?.value.as_deref();
+    let expires_at = role.credentials.and_then(|credentials| credentials.expires_at).map(|at| at.to_string());
+    let value = |name: &str| match (name, role.credentials) {
+        ("AWS_REGION" | "AWS_DEFAULT_REGION", _) => role.region,
+        ("AWS_ACCESS_KEY_ID", Some(credentials)) => Some(credentials.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", Some(credentials)) => Some(credentials.secret_access_key.expose()),
+        ("AWS_SESSION_TOKEN", Some(credentials)) => credentials.session_token.map(Secret::expose),
+        ("AWS_CREDENTIAL_EXPIRATION", _) => expires_at.as_deref(),
+        _ => Some(role.profile).filter(|_| name == profile_variable),
+    };
     let mark = Mark {
         uid: role.uid,
         digest: digest(value),
@@ -171,12 +167,18 @@ fn assignments(
         profile: role.profile.to_owned(),
         dotfile: dotfile.map(OsStr::to_os_string),
     };
-    set.push(Assignment::set("AWSDIR", mark.format()));
-    // A region that is not known leaves the person's own.
-    let rest = names.iter().filter(|name| !REGIONS.contains(name) && set.iter().all(|known| known.name != **name));
     let mut all = Vec::with_capacity(names.len());
-    all.extend(rest.map(|name| Assignment::unset(name)));
+    let mut set = Vec::with_capacity(names.len());
+    for name in names.iter().copied() {
+        match value(name) {
+            Some(value) => set.push(Assignment::set(name, value)),
+            // A region that is not known leaves the person's own; the mark comes last.
+            None if REGIONS.contains(&name) || name == MARK => {}
+            None => all.push(Assignment::unset(name)),
+        }
+    }
     all.append(&mut set);
+    all.push(Assignment::set(MARK, mark.format()));
     all
 }
 
@@ -238,7 +240,7 @@ impl Mark {
     /// Reads the mark in an environment if it is true there: ours by version, of user `uid`, and the identity
     /// variables are as we set them. Otherwise nothing of ours is loaded.
     pub(crate) fn in_force(uid: u32, value: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
-        let text = value("AWSDIR")?;
+        let text = value(MARK)?;
         let mut fields = text.as_bytes().splitn(6, |byte| *byte == b' ');
         let mut word = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
         if word()? != Self::VERSION || word()?.parse() != Ok(uid) {
@@ -259,7 +261,7 @@ impl Mark {
     pub(crate) fn inherited(&self, value: impl Fn(&str) -> Option<OsString>) -> Vec<&'static str> {
         let ours = |name: &&str| match value(name) {
             Some(now) if REGIONS.contains(name) => self.region.as_deref().is_some_and(|region| now == region),
-            Some(_) => IDENTITY.contains(name) || *name == "AWSDIR",
+            Some(_) => IDENTITY.contains(name) || *name == MARK,
             None => false,
         };
         MANAGED.into_iter().filter(ours).collect()
@@ -269,7 +271,7 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::credentials::{RoleCredentials, Secret};
+    use crate::core::credentials::RoleCredentials;
     use crate::core::timestamp::Timestamp;
     use std::collections::BTreeMap;
 

@@ -4,16 +4,16 @@
 //! Each link is cached under its own lock, where and as the AWS CLI caches it, so that whoever shares a part of a chain
 //! shares the work.
 
-use super::flow::{self, Known, Ladder, Limits, wait};
+use super::flow::{self, Known, Ladder, wait};
 use super::http::Http;
 use super::interrupts::Interrupts;
 use super::mfa::MfaQuestion;
 use super::portal::Failure;
 use super::retry::patiently;
-use super::sts::{Issued, MfaCode, RoleRequest, Sts};
+use super::sts::{Issued, MfaCode, Request, Role, Sts};
 use super::{metadata, process};
 use crate::context::{self, Context};
-use crate::core::credentials::{Credentials, Exported, RoleCredentials, Secret};
+use crate::core::credentials::{Credentials, RoleCredentials, Secret};
 use crate::core::decision::{ROLE_MARGIN, Setback};
 use crate::core::environment::Mark;
 use crate::core::profile::{OtherKind, Profile, RoleProfile, Source};
@@ -162,8 +162,8 @@ impl Chain<'_> {
         let sts = self.sts(&role.role_arn)?;
         let own_name = format!("awsdir-{}", context::clock().epoch());
         let session_name = role.session_name.as_ref().unwrap_or(&own_name);
-        let request = RoleRequest {
-            role_arn: &role.role_arn,
+        let wanted = Role {
+            arn: &role.role_arn,
             session_name,
             external_id: role.external_id.as_deref(),
             duration_seconds: role.duration_seconds,
@@ -171,12 +171,11 @@ impl Chain<'_> {
         context.detail(&format!("assuming role `{}`", role.role_arn));
         let issued = if let Source::WebIdentity { token_file } = &role.source {
             let token = self.web_identity(role, token_file)?;
-            let ask = async || sts.assume_role_with_web_identity(request, &token).await;
-            self.asked(role, "AssumeRoleWithWebIdentity", ladder, Failure::is_transient, ask)?
+            self.send(role, &sts, &Request::assume_role_with_web_identity(wanted, &token), ladder)?
         } else {
             // Of the caller's rungs none needs to last for longer than the request.
             let caller = self.caller(role, &Ladder { min_ttl: 0, ..ladder.clone() })?;
-            self.by_caller(role, &sts, request, &caller, ladder, lock)?
+            self.by_caller(role, &sts, wanted, &caller, ladder, lock)?
         };
         let Issued { credentials, assumed_role } = issued;
         let assumed_role = assumed_role.as_ref().map(|(arn, id)| (arn.as_str(), id.as_str()));
@@ -202,10 +201,6 @@ impl Chain<'_> {
 
     fn source_problem(role: &RoleProfile, problem: impl Into<String>) -> Error {
         Error::Source { profile: role.name.clone(), of: role.source.in_words(), problem: problem.into() }
-    }
-
-    fn refused(role: &RoleProfile, message: impl Into<String>) -> Error {
-        Error::Refused { profile: role.name.clone(), of: role.source.in_words(), message: message.into() }
     }
 
     /// The token, as it stands in the file: what it is good for is STS's to say.
@@ -239,41 +234,25 @@ impl Chain<'_> {
         &self,
         role: &RoleProfile,
         sts: &Sts,
-        request: RoleRequest<'_>,
+        wanted: Role<'_>,
         caller: &Credentials,
         ladder: &Ladder,
         lock: &mut Lock,
     ) -> Result<Issued> {
         let Some(serial) = &role.mfa_serial else {
-            let issued = self.assume_role(role, sts, request, caller.into(), ladder)?;
-            return issued.map_or_else(|rejected| self.once_more(role, sts, request, &rejected, ladder), Ok);
+            let issued = self.send(role, sts, &Request::assume_role(wanted, caller.into(), None), ladder);
+            return match issued {
+                Err(refused @ Error::Refused { .. }) => self.once_more(role, sts, wanted, refused, ladder),
+                issued => issued,
+            };
         };
         if caller.session_token.is_none() {
             let session = self.mfa_session(role, serial, sts, caller, ladder, lock)?;
-            let issued = self.assume_role(role, sts, request, (&session).into(), ladder)?;
-            return issued.map_err(|rejected| Self::refused(role, rejected));
+            return self.send(role, sts, &Request::assume_role(wanted, (&session).into(), None), ladder);
         }
         let code = self.mfa_code(role, serial, ladder, lock)?;
         let mfa = MfaCode { serial, code: &code };
-        // A code is spent by being sent: again only where STS says that it did nothing.
-        let ask = async || sts.assume_role(request, caller.into(), Some(mfa)).await;
-        self.asked(role, "AssumeRole", ladder, Failure::is_throttling, ask)
-    }
-
-    /// `AssumeRole`; inside, the words of a caller that is not accepted.
-    fn assume_role(
-        &self,
-        role: &RoleProfile,
-        sts: &Sts,
-        request: RoleRequest<'_>,
-        caller: Exported<'_>,
-        ladder: &Ladder,
-    ) -> Result<Result<Issued, String>> {
-        let ask = async || match sts.assume_role(request, caller, None).await {
-            Err(Failure::Rejected(said)) => Ok(Err(said)),
-            answer => answer.map(Ok),
-        };
-        self.asked(role, "AssumeRole", ladder, Failure::is_transient, ask)
+        self.send(role, sts, &Request::assume_role(wanted, caller.into(), Some(mfa)), ladder)
     }
 
     /// Where the caller came out of a cache AWS may have taken it back; then a new one has a try.
@@ -281,18 +260,16 @@ impl Chain<'_> {
         &self,
         role: &RoleProfile,
         sts: &Sts,
-        request: RoleRequest<'_>,
-        rejected: &str,
+        wanted: Role<'_>,
+        refused: Error,
         ladder: &Ladder,
     ) -> Result<Issued> {
-        let failed = || Self::refused(role, rejected);
-        let Source::Profile(source) = &role.source else { return Err(failed()) };
-        let Some(cache_file) = source.cache_file() else { return Err(failed()) };
+        let Source::Profile(source) = &role.source else { return Err(refused) };
+        let Some(cache_file) = source.cache_file() else { return Err(refused) };
         self.context.detail(&format!("the credentials of `{}` are not accepted any more", source.name()));
         aws_cache::remove_role_credentials(self.context, cache_file)?;
         let caller = self.link(source, &Ladder { min_ttl: 0, ..ladder.clone() })?;
-        let issued = self.assume_role(role, sts, request, (&caller).into(), ladder)?;
-        issued.map_err(|rejected| Self::refused(role, rejected))
+        self.send(role, sts, &Request::assume_role(wanted, (&caller).into(), None), ladder)
     }
 
     /// The session of a person with access keys who has shown an MFA code, from the cache or with a new code.
@@ -320,8 +297,7 @@ impl Chain<'_> {
         }
         let code = self.mfa_code(role, serial, ladder, &mut lock)?;
         let mfa = MfaCode { serial, code: &code };
-        let ask = async || sts.get_session_token(caller.into(), mfa).await;
-        let issued = self.asked(role, "GetSessionToken", ladder, Failure::is_throttling, ask)?;
+        let issued = self.send(role, sts, &Request::get_session_token(caller.into(), mfa), ladder)?;
         let origin = Origin::Sts { account_id: "", assumed_role: None };
         if let Err(error) = aws_cache::write_role_credentials(self.context, &cache_file, origin, &issued.credentials) {
             self.context.say(&error.in_one_line());
@@ -335,19 +311,14 @@ impl Chain<'_> {
         Interrupts::default().run(question.answer(self.context))
     }
 
-    /// Asks STS, again while that may help, and puts its refusals into words.
-    fn asked<T>(
-        &self,
-        role: &RoleProfile,
-        operation: &'static str,
-        ladder: &Ladder,
-        may_pass: fn(&Failure) -> bool,
-        ask: impl AsyncFn() -> Result<T, Failure>,
-    ) -> Result<T> {
-        let Limits { silent, .. } = ladder.limits;
+    /// Asks STS, again while that may help, and puts its refusals into words. A code is spent by being sent: again only where
+    /// STS says that it did nothing.
+    fn send(&self, role: &RoleProfile, sts: &Sts, request: &Request<'_>, ladder: &Ladder) -> Result<Issued> {
+        let (operation, silent) = (request.operation, ladder.limits.silent);
+        let may_pass = if request.is_spent { Failure::is_throttling } else { Failure::is_transient };
         let answered = Interrupts::default().run(async {
             let deadline = Instant::now() + silent;
-            let answer = patiently(self.context, operation, deadline, may_pass, ask);
+            let answer = patiently(self.context, operation, deadline, may_pass, async || sts.send(request).await);
             let seconds = silent.as_secs();
             tokio::time::timeout_at(deadline, answer).await.map_err(|_| Error::TooSlow { operation, seconds })
         })?;
@@ -359,7 +330,9 @@ impl Chain<'_> {
             Failure::Forbidden(message) => {
                 Error::RoleDenied { role_arn: role.role_arn.clone(), whom: role.source.in_words(), message }
             }
-            Failure::Rejected(said) => Self::refused(role, said),
+            Failure::Rejected(message) => {
+                Error::Refused { profile: role.name.clone(), of: role.source.in_words(), message }
+            }
             failure => failure.into_error(operation),
         })
     }

@@ -12,9 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use base64_simd::STANDARD;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::rt::{Read, Write};
@@ -33,6 +32,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_service::Service;
@@ -89,9 +89,11 @@ impl Http {
         let http = Self { connect_timeout: Some(limit.min(CONNECT)), ..self.clone() };
         let answered = async {
             let response = http.exchange(request).await?;
-            let (head, body) = response.into_parts();
-            let body = ByteStream::new(SdkBody::from_body_1_x(body)).collect().await.map_err(unanswered)?;
-            let body = Zeroizing::new(body.into_bytes().to_vec());
+            let (head, mut incoming) = response.into_parts();
+            let mut body = Zeroizing::new(Vec::with_capacity(8 * 1024));
+            while let Some(frame) = poll_fn(|task| Pin::new(&mut incoming).poll_frame(task)).await {
+                body.extend_from_slice(&frame.map_err(unanswered)?.into_data().unwrap_or_default());
+            }
             Ok::<_, ConnectorError>(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };
         match tokio::time::timeout(limit, answered).await {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,6 +28,13 @@ pub(super) struct Spending<'a> {
 impl Interrupts {
     /// Runs `work` on a runtime of this thread until it is done or Ctrl-C comes.
     pub(super) fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut outcome = None;
+        self.drive(pin!(async { outcome = Some(work.await) }))?;
+        outcome.unwrap_or(Err(Error::Interrupted))
+    }
+
+    /// The same for any work: a runtime is a good part of a program, and one of them is enough.
+    fn drive(&self, mut work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
         let failed = |source| Error::System { doing: "start the network runtime", source };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -40,23 +47,22 @@ impl Interrupts {
         let outcome = runtime.block_on(async {
             // There from the start: once it is installed, a signal that nobody awaits would be lost.
             let mut ctrl_c = signal(SignalKind::interrupt()).map_err(failed)?;
-            let mut work = pin!(work);
             tokio::select! {
                 // What is being signed in notes the interruption itself.
                 biased;
-                done = &mut work => return done,
+                () = work.as_mut() => return Ok(()),
                 _ = ctrl_c.recv() => {}
             }
             if self.spending.get() {
                 eprint_line("awsdir: finishing the renewal first; Ctrl-C again gives it up, which may cost a sign-in");
                 let finished = poll_fn(|task| match work.as_mut().poll(task) {
-                    Poll::Ready(done) => Poll::Ready(Some(done)),
+                    Poll::Ready(()) => Poll::Ready(true),
                     Poll::Pending if self.spending.get() => Poll::Pending,
-                    Poll::Pending => Poll::Ready(None),
+                    Poll::Pending => Poll::Ready(false),
                 });
                 tokio::select! {
                     biased;
-                    finished = finished => if let Some(done) = finished { return done },
+                    finished = finished => if finished { return Ok(()) },
                     _ = ctrl_c.recv() => {}
                 }
             }

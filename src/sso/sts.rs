@@ -14,8 +14,8 @@ use crate::store::profiles::Endpoints;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::{DateTime, Format};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::Uri;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Request, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -30,8 +30,8 @@ pub(super) struct Sts {
 
 /// What `AssumeRole` is asked beside who asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RoleRequest<'a> {
-    pub(super) role_arn: &'a str,
+pub(super) struct Role<'a> {
+    pub(super) arn: &'a str,
     pub(super) session_name: &'a str,
     pub(super) external_id: Option<&'a str>,
     pub(super) duration_seconds: Option<u32>,
@@ -42,6 +42,42 @@ pub(super) struct RoleRequest<'a> {
 pub(super) struct MfaCode<'a> {
     pub(super) serial: &'a str,
     pub(super) code: &'a Secret,
+}
+
+/// One of the three requests.
+pub(super) struct Request<'a> {
+    pub(super) operation: &'static str,
+    form: Form,
+    /// Who signs it, if anybody.
+    caller: Option<Exported<'a>>,
+    /// It has an MFA code in it, which is good for once.
+    pub(super) is_spent: bool,
+}
+
+impl<'a> Request<'a> {
+    /// Becomes a role, with a code of the caller's MFA device if that is asked for.
+    pub(super) fn assume_role(role: Role<'_>, caller: Exported<'a>, mfa: Option<MfaCode<'_>>) -> Self {
+        let operation = "AssumeRole";
+        let mut form = role.form(operation);
+        form.extend(mfa);
+        Self { operation, form, caller: Some(caller), is_spent: mfa.is_some() }
+    }
+
+    /// Becomes a role by a token that somebody else has made out. Nobody signs it.
+    pub(super) fn assume_role_with_web_identity(role: Role<'_>, token: &Secret) -> Self {
+        let operation = "AssumeRoleWithWebIdentity";
+        let mut form = role.form(operation);
+        form.add("WebIdentityToken", token.expose());
+        Self { operation, form, caller: None, is_spent: false }
+    }
+
+    /// A session of a person with access keys, who has shown an MFA code.
+    pub(super) fn get_session_token(caller: Exported<'a>, mfa: MfaCode<'_>) -> Self {
+        let operation = "GetSessionToken";
+        let mut form = Form::of(operation);
+        form.extend(Some(mfa));
+        Self { operation, form, caller: Some(caller), is_spent: true }
+    }
 }
 
 /// What STS hands out.
@@ -59,41 +95,11 @@ impl Sts {
         Self { http, url, region }
     }
 
-    /// Becomes a role, with a code of the caller's MFA device if that is asked for.
-    pub(super) async fn assume_role(
-        &self,
-        role: RoleRequest<'_>,
-        caller: Exported<'_>,
-        mfa: Option<MfaCode<'_>>,
-    ) -> Result<Issued, Failure> {
-        let mut form = role.form("AssumeRole");
-        form.extend(mfa);
-        self.issued(form, Some(caller)).await
-    }
-
-    /// Becomes a role by a token that somebody else has made out. Nobody signs it.
-    pub(super) async fn assume_role_with_web_identity(
-        &self,
-        role: RoleRequest<'_>,
-        token: &Secret,
-    ) -> Result<Issued, Failure> {
-        let mut form = role.form("AssumeRoleWithWebIdentity");
-        form.add("WebIdentityToken", token.expose());
-        self.issued(form, None).await
-    }
-
-    /// A session of a person with access keys, who has shown an MFA code.
-    pub(super) async fn get_session_token(&self, caller: Exported<'_>, mfa: MfaCode<'_>) -> Result<Issued, Failure> {
-        let mut form = Form::of("GetSessionToken");
-        form.extend(Some(mfa));
-        self.issued(form, Some(caller)).await
-    }
-
-    async fn issued(&self, form: Form, caller: Option<Exported<'_>>) -> Result<Issued, Failure> {
-        let mut answer = self.ask(&form, caller, context::clock()).await?;
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Issued, Failure> {
+        let mut answer = self.ask(request, context::clock()).await?;
         // Whose clock is wrong by more than a quarter of an hour signs by the server's.
-        if let Some(server) = skewed(&answer, context::clock()).filter(|_| caller.is_some()) {
-            answer = self.ask(&form, caller, server).await?;
+        if let Some(server) = skewed(&answer, context::clock()).filter(|_| request.caller.is_some()) {
+            answer = self.ask(request, server).await?;
         }
         let issued = issued(&answer)?;
         let expires_at = issued.credentials.expires_at;
@@ -104,17 +110,17 @@ impl Sts {
         Ok(issued)
     }
 
-    async fn ask(&self, form: &Form, caller: Option<Exported<'_>>, now: Timestamp) -> Result<Answer, Failure> {
+    async fn ask(&self, Request { form, caller, .. }: &Request<'_>, now: Timestamp) -> Result<Answer, Failure> {
         let unsent = |cause: String| Failure::Unreachable { endpoint: self.url.clone(), cause };
         let uri: Uri =
             format!("{}/", self.url.trim_end_matches('/')).parse().map_err(|error| unsent(format!("{error}")))?;
-        let mut request =
-            Request::post(&uri).body(SdkBody::from(form.0.as_str())).map_err(|error| unsent(error.to_string()))?;
+        let body = SdkBody::from(form.0.as_str());
+        let mut request = hyper::Request::post(&uri).body(body).map_err(|error| unsent(error.to_string()))?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
         headers.insert(ACCEPT, HeaderValue::from_static("text/xml"));
         if let Some(caller) = caller {
-            sign(&uri, form.0.as_bytes(), caller, &self.region, now, headers).map_err(unsent)?;
+            sign(&uri, form.0.as_bytes(), *caller, &self.region, now, headers).map_err(unsent)?;
         }
         self.http.ask(request, ATTEMPT).await
     }
@@ -189,10 +195,10 @@ impl Form {
 /// All but RFC 3986's unreserved characters.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-impl RoleRequest<'_> {
+impl Role<'_> {
     fn form(&self, action: &str) -> Form {
         let mut form = Form::of(action);
-        form.add("RoleArn", self.role_arn);
+        form.add("RoleArn", self.arn);
         form.add("RoleSessionName", self.session_name);
         if let Some(external_id) = self.external_id {
             form.add("ExternalId", external_id);
@@ -328,20 +334,33 @@ fn failure(answer: &Answer, document: &Document<'_>) -> Failure {
     }
 }
 
-/// An answer as XML. What is not XML has nothing in it.
-struct Document<'a>(Option<roxmltree::Document<'a>>);
+/// An answer: XML in which each name that we look for stands once, without attributes, around text alone. To read it as
+/// that takes a page; a reader of all XML would cost every hook what it takes to be loaded.
+struct Document<'a>(&'a str);
 
 impl<'a> Document<'a> {
+    /// What is no text has nothing in it.
     fn of(body: &'a [u8]) -> Self {
-        Self(std::str::from_utf8(body).ok().and_then(|text| roxmltree::Document::parse(text).ok()))
+        Self(std::str::from_utf8(body).unwrap_or_default())
     }
 
-    /// What stands in the first element of that name, whatever the namespace.
+    /// What stands in the first element of that name.
     fn text(&self, name: &str) -> Option<String> {
-        let mut elements = self.0.as_ref()?.descendants();
-        let element = elements.find(|element| element.is_element() && element.tag_name().name() == name)?;
-        Some(element.text().unwrap_or_default().trim().to_owned())
+        let (_, rest) = self.0.split_once(&format!("<{name}>"))?;
+        // It ends with its element, not with the answer.
+        let (text, _) = rest.split_once("</")?;
+        (!text.contains('<')).then(|| unescaped(text.trim()))
     }
+}
+
+/// A text with XML's five entities in it as they are meant.
+fn unescaped(text: &str) -> String {
+    const ENTITIES: [(&str, &str); 5] =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    if !text.contains('&') {
+        return text.to_owned();
+    }
+    ENTITIES.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant))
 }
 
 #[cfg(test)]
@@ -480,8 +499,9 @@ mod tests {
         };
         let whole = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>a&amp;b</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-22T17:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
         assert_eq!(answer(200, whole).unwrap().secret_access_key.expose(), "a&b");
-        let torn = answer(200, &whole[..200]).unwrap_err();
-        assert!(torn.is_transient(), "{torn:?}");
+        for length in 0..whole.find("</Expiration").unwrap() + 2 {
+            assert!(answer(200, &whole[..length]).unwrap_err().is_transient(), "{length}");
+        }
         assert!(matches!(answer(403, &error("AccessDenied", "no")), Err(Failure::Forbidden(said)) if said == "no"));
         assert!(matches!(answer(400, &error("ExpiredToken", "old")), Err(Failure::Rejected(_))));
         assert!(answer(400, &error("Throttling", "slow")).unwrap_err().is_throttling());

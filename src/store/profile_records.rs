@@ -35,22 +35,20 @@ pub(super) struct Fingerprint {
 impl Fingerprint {
     /// Take it before the files are read: what changes in between is noticed by the next to look.
     pub(super) fn of(files: [&Path; 2]) -> Self {
-        let mut hash = SipHasher13::new();
+        // All numbers at once: a hook does this at every `cd`.
+        let mut numbers = [0; 1 + 2 * 7];
+        numbers[0] = i64::from(VERSION);
         let mut newest = i64::MIN;
-        hash.write_u8(VERSION);
-        for path in files {
-            let Ok(file) = fs::metadata(path) else {
-                hash.write_u8(0);
-                continue;
-            };
-            for number in [file.dev(), file.ino(), file.size()] {
-                hash.write_u64(number);
-            }
-            for number in [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()] {
-                hash.write_i64(number);
-            }
+        for (path, numbers) in files.into_iter().zip(numbers[1..].chunks_exact_mut(7)) {
+            let Ok(file) = fs::metadata(path) else { continue };
+            let [device, inode, size] = [file.dev(), file.ino(), file.size()].map(u64::cast_signed);
+            let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+            numbers[..3].copy_from_slice(&[device, inode, size]);
+            numbers[3..].copy_from_slice(&times);
             newest = newest.max(file.mtime()).max(file.ctime());
         }
+        let mut hash = SipHasher13::new();
+        hash.write(numbers.map(i64::to_ne_bytes).as_flattened());
         Self { digest: digest(hash), newest }
     }
 }
