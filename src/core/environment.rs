@@ -50,6 +50,10 @@ pub(crate) const SECRETS: [&str; 7] = [
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
 
+/// Those of them that carry a role which we have put there.
+pub(crate) const ROLE_SECRETS: [&str; 4] =
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Credential and profile variables that a child of `with-aws` must not inherit beside its role, more than
