@@ -200,9 +200,9 @@ fn world() -> Sandbox {
         let secret = &keys.secret_access_key;
         format!("aws_access_key_id = {}\naws_secret_access_key = {secret}", keys.access_key_id)
     };
-    let config = ["in-config-file", "by-itself"].into_iter().fold(CONFIG.to_owned(), |config, user| {
-        config.replace(&format!("[keys of {user}]"), &keys(user))
-    });
+    let config = ["in-config-file", "by-itself"]
+        .into_iter()
+        .fold(CONFIG.to_owned(), |config, user| config.replace(&format!("[keys of {user}]"), &keys(user)));
     let credentials = format!("[keys]\n{}\n", keys("in-credentials-file"));
     let (environment, process) = (idc.create_user("of-environment"), idc.create_user("of-process"));
     for (role, trusts) in ROLES {

@@ -39,7 +39,8 @@ fn column(of: impl FnMut(&Kind) -> Result<String, String>) -> Column {
 }
 
 fn by_with_aws() -> Column {
-    const SHOW: &str = "printf '%s\\n' \"$AWS_ACCESS_KEY_ID\" \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_SESSION_TOKEN\" $AWS_PROFILE";
+    const SHOW: &str =
+        "printf '%s\\n' \"$AWS_ACCESS_KEY_ID\" \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_SESSION_TOKEN\" $AWS_PROFILE";
     let sandbox = signed_in();
     let of = |kind: &Kind| {
         let text = printed(&sandbox, kind, sandbox.with_aws([kind.profile, "--", "sh", "-c", SHOW]))?;
@@ -105,12 +106,7 @@ fn by_hook(shell: Shell, python: &Path) -> Column {
 }
 
 /// Role credentials stand in the environment; what needs no role is left to the SDKs, by its profile's name.
-fn in_environment(
-    sandbox: &Sandbox,
-    kind: &Kind,
-    environment: &BTreeMap<OsString, OsString>,
-    python: &Path,
-) -> String {
+fn in_environment(sandbox: &Sandbox, kind: &Kind, environment: &BTreeMap<OsString, OsString>, python: &Path) -> String {
     let value = |name: &str| environment.get(OsStr::new(name)).map_or("", |value| value.to_str().unwrap());
     assert_eq!((value("AWS_PROFILE"), value("AWS_REGION")), (kind.profile, "eu-west-1"));
     if !kind.is_left_to_the_sdks() {
