@@ -182,7 +182,7 @@ impl Error {
     /// One command or edit that mends it, to be pasted or typed.
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::UnknownProfile { near, .. } if near.is_empty() => "aws configure list-profiles".to_owned(),
+            Self::UnknownProfile { near, .. } if near.is_empty() => "awsdir list".to_owned(),
             Self::NotAllowed { path, .. } => format!("awsdir allow {}", pasteable(path)),
             Self::DotfileRefused { path, mend: Some(mend), .. } => {
                 let path = pasteable(path);
@@ -195,7 +195,7 @@ impl Error {
             Self::SignInRefused { session, .. } | Self::SignInTimedOut { session, .. } => login_command(session, None),
             Self::Setback { mend, refused: true, .. } => mend.clone(),
             Self::MfaNeeded { profile, .. } | Self::MfaRefused { profile, .. } => format!("awsdir login {profile}"),
-            Self::WhichSession { .. } => "awsdir pin PROFILE".to_owned(),
+            Self::WhichSession { .. } => "awsdir list".to_owned(),
             _ => return None,
         })
     }

@@ -434,7 +434,13 @@ fn mark(bytes: &[u8]) {
         expires_at: NOW,
     };
     let (profile, region) = (text(1), text(5));
-    let role = Role { profile: &profile, region: Some(&region), credentials: Some((&credentials).into()), uid: UID };
+    let role = Role {
+        profile: &profile,
+        is_in_config: true,
+        region: Some(&region),
+        credentials: Some((&credentials).into()),
+        uid: UID,
+    };
     let assignments = activate(role, dotfile::CredentialsMode::Env, OsStr::new("/p"));
     let set = |name: &str| assignments.iter().find(|set| set.name == name).and_then(|set| set.value.clone());
     let genuine = set("AWSDIR").expect("a mark");

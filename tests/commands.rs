@@ -339,7 +339,7 @@ fn login_and_logout_say_which_session_they_cannot_find() {
     $ awsdir login ghost
     -- stderr --
     awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir login --session cropp
     -- stderr --
@@ -407,6 +407,7 @@ fn help_and_version_come_on_stdout() {
       login               Sign in, if that is needed
       logout              End a session at AWS and remove its token and role credentials
       status              Say what is in force here and why, and what will happen next
+      list                List the profiles: account, role, region, session and state
       exec                Run one command as another role (the same as with-aws)
       export              Print role credentials, as `aws configure export-credentials` does
       credential-process  Serve role credentials to another tool's `credential_process`; never asks,
@@ -438,7 +439,7 @@ fn help_and_version_come_on_stdout() {
 
     Arguments:
       <PROFILE>
-              A profile of ~/.aws/config
+              A profile of ~/.aws/config, or ACCOUNT/PERMISSION-SET
 
       <CMD>...
               The command and its arguments
@@ -519,7 +520,7 @@ fn quiet_says_errors_only() {
     $ awsdir --quiet login ghost
     -- stderr --
     awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     ");
 }
@@ -624,7 +625,7 @@ fn a_config_that_cannot_be_read_is_said_and_a_missing_one_is_empty() {
     $ awsdir status read-only
     -- stderr --
     awsdir: there is no profile `read-only` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     ");
     fs::create_dir(sandbox.path(".aws/config")).unwrap();

@@ -198,11 +198,13 @@ fn the_command_is_found_before_any_sign_in() {
 #[test]
 fn our_own_failure_is_125() {
     let mut sandbox = Sandbox::new();
-    sandbox.write(".aws/config", format!("{CONFIG}\n[profile half]\nsso_session = corp\nsso_account_id = 1\n"));
+    sandbox.write(
+        ".aws/config",
+        format!("{CONFIG}\n[profile half]\nsso_session = corp\nsso_account_id = 1\n[profile bare]\n"),
+    );
     let mut shown = String::new();
     let mut run = |sandbox: &Sandbox, line: &str| shown += &sandbox.transcript(&mut sandbox.with_aws(words(line)));
-    for line in ["ghost -- true", "half -- true", "static -- true", "read-only -- true", "--login never read-only true"]
-    {
+    for line in ["ghost -- true", "half -- true", "bare -- true", "read-only -- true", "--login never read-only true"] {
         run(&sandbox, line);
     }
     sandbox.write(".config/awsdir/config", "[awsdir]\nlogin = maybe\n");
@@ -218,13 +220,13 @@ fn our_own_failure_is_125() {
     insta::assert_snapshot!(shown, @"
     -- stderr --
     awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 125 --
     -- stderr --
     awsdir: `[HOME]/.aws/config`, line 35: `[profile half]` has no `sso_role_name`
     -- exit status: 125 --
     -- stderr --
-    awsdir: profile `static` does not sign in through IAM Identity Center
+    awsdir: profile `bare` has no credentials: no `sso_account_id`, `role_arn`, `credential_process` or access keys
     -- exit status: 125 --
     -- stderr --
     awsdir: sign-in needed: the session `corp` of profile `read-only` is stale (no terminal)

@@ -380,7 +380,7 @@ fn the_hook_of_an_unknown_profile_offers_the_nearest() {
     generation='[ID]'
     watch_config='[HOME]/.aws/config'
     said='[ID]'
-    awsdir: there is no profile `zzz` in `[HOME]/.aws/config`; run: aws configure list-profiles
+    awsdir: there is no profile `zzz` in `[HOME]/.aws/config`; run: awsdir list
     ");
 }
 

@@ -24,6 +24,7 @@ fn status_when_fresh() {
     next              renewed in the background from [TIME] (in [LEFT]) on
     -- json --
     profile: "read-only"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "fresh"
@@ -39,6 +40,7 @@ fn status_when_fresh() {
     insta::assert_snapshot!(said(&sandbox, "app", &["status", "--json"]), @r#"
     {
       "profile": "read-only",
+      "kind": "sso",
       "rule": "dotfile",
       "dotfile": "[HOME]/app/.awsprofile",
       "state": "fresh",
@@ -84,6 +86,7 @@ fn status_when_expiring() {
     next              renewed in the background at the next prompt
     -- json --
     profile: "read-only"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "expiring"
@@ -115,6 +118,7 @@ fn status_when_renewable() {
     next              renewed without you at the next use
     -- json --
     profile: "read-only"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "renewable"
@@ -146,6 +150,7 @@ fn status_when_a_sign_in_is_needed() {
     -- exit status: 4 --
     -- json --
     profile: "read-only"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "sign-in needed"
@@ -201,12 +206,12 @@ fn status_when_malformed() {
     sandbox.project("app", "profile = read-only\nendpoint_url = http://x");
     insta::assert_snapshot!(status(&sandbox), @r#"
     -- stderr --
-    awsdir: `[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`
+    awsdir: `[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile` or the four `sso_` keys, `region`, `credentials` and `login`
     -- exit status: 3 --
     -- json --
     state: "configuration"
     dotfile: "[HOME]/app/.awsprofile"
-    error: "`[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile`, `region`, `credentials` and `login`"
+    error: "`[HOME]/app/.awsprofile`, line 2, column 1: unknown key `endpoint_url`; the keys are `profile` or the four `sso_` keys, `region`, `credentials` and `login`"
     hint: null
     "#);
 }
@@ -242,6 +247,7 @@ fn status_of_a_legacy_profile() {
     -- exit status: 4 --
     -- json --
     profile: "legacy"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "sign-in needed"
@@ -261,12 +267,14 @@ fn status_of_a_profile_of_another_kind() {
     let sandbox = project("static");
     insta::assert_snapshot!(status(&sandbox), @r#"
     profile           static, from [HOME]/app/.awsprofile
+    credentials       access keys
     region            ap-south-1
     this shell        does not have it
     state             not from Identity Center
     next              the AWS SDKs resolve this profile themselves
     -- json --
     profile: "static"
+    kind: "keys"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "not from Identity Center"
@@ -292,6 +300,7 @@ fn status_where_only_an_access_token_is_wanted() {
     next              used until [TIME] (in [LEFT]), then you sign in: awsdir login read-only
     -- json --
     profile: "read-only"
+    kind: "sso"
     rule: "dotfile"
     dotfile: "[HOME]/app/.awsprofile"
     state: "fresh"

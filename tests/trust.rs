@@ -453,7 +453,7 @@ fn pin_refuses_what_it_should_not_write() {
     -- exit status: 1 --
     -- stderr --
     awsdir: there is no profile `ghost` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     -- stderr --
     awsdir: there is no profile `read-onyl` in `[HOME]/.aws/config`; did you mean `read-only`?

@@ -49,6 +49,7 @@ pub(crate) fn run(context: &Context, arguments: &Exec) -> Result<ExitCode> {
     }
     let role = Role {
         profile: profile.name(),
+        is_in_config: profile.is_in_config(),
         region: arguments.region.as_deref().or(profile.region()),
         credentials: renewed.is_none().then_some((&credentials).into()),
         uid: context.uid,

@@ -54,15 +54,10 @@ impl Directory {
         self.dotfile.region.as_deref().or(self.profile.region())
     }
 
-    /// Which variables carry it. The SDKs fetch other than role credentials for themselves, by the profile's name; and know no
-    /// role that is in no config.
+    /// Which variables carry it. The SDKs fetch other than role credentials for themselves, by the profile's name.
     pub(super) fn mode(&self) -> CredentialsMode {
         let wanted = self.dotfile.credentials.or(self.settings.credentials).unwrap_or(CredentialsMode::Env);
-        match wanted {
-            _ if self.profile.cache_file().is_none() => CredentialsMode::None,
-            CredentialsMode::Env if !self.profile.is_in_config() => CredentialsMode::Only,
-            wanted => wanted,
-        }
+        if self.profile.cache_file().is_some() { wanted } else { CredentialsMode::None }
     }
 
     /// Whether what it needs is renewed by us, not by the SDKs alone.

@@ -199,7 +199,13 @@ fn news(profile: &Profile, blocked: Blocked, setback: Option<&setbacks::Record>)
 
 fn assignments(context: &Context, directory: &Directory, credentials: Option<&RoleCredentials>) -> Vec<Assignment> {
     let credentials = credentials.map(Exported::from);
-    let role = Role { profile: directory.profile.name(), region: directory.region(), credentials, uid: context.uid };
+    let role = Role {
+        profile: directory.profile.name(),
+        is_in_config: directory.profile.is_in_config(),
+        region: directory.region(),
+        credentials,
+        uid: context.uid,
+    };
     environment::activate(role, directory.mode(), directory.path.as_os_str())
 }
 

@@ -48,15 +48,12 @@ fn selection(name: &str, profile: &Profile) -> Vec<(&'static str, String)> {
 /// The new content: the bare form if a profile is all there is to say, else the key form. Comments and other keys of an
 /// existing dotfile stay as they are; a file that is not one is not overwritten.
 fn text(path: &Path, selection: &[(&str, String)], region: Option<&str>) -> Result<String> {
-    let fresh = match (selection, region) {
-        ([("profile", name)], None) => vec![name.clone()],
-        _ => {
-            let pairs = selection.iter().map(|(key, value)| (*key, value.as_str()));
-            pairs
-                .chain(region.map(|region| ("region", region)))
-                .map(|(key, value)| format!("{key} = {value}"))
-                .collect()
-        }
+    let fresh = if let ([("profile", name)], None) = (selection, region) {
+        vec![name.clone()]
+    } else {
+        let pairs = selection.iter().map(|(key, value)| (*key, value.as_str()));
+        let pairs = pairs.chain(region.map(|region| ("region", region)));
+        pairs.map(|(key, value)| format!("{key} = {value}")).collect()
     };
     if !path.exists() {
         return Ok(fresh.join("\n") + "\n");

@@ -161,12 +161,14 @@ impl Report {
                 }
                 profile => document["permission_set"] = profile.role_name().into(),
             }
+            document["session"] = self.profile.session().map_or(
+                Value::Null,
+                |session| json!({ "name": session.name, "start_url": session.start_url, "region": session.region }),
+            );
             document["role_credentials"] = clock(standing.situation.role_credentials, ROLE_MARGIN);
         }
-        if let (Some(session), Some(token)) = (self.profile.session(), self.token()) {
-            document["session"] = json!({
-                "name": session.name, "start_url": session.start_url, "region": session.region,
-            });
+        if self.profile.session().is_some() {
+            let token = self.token;
             document["access_token"] = clock(token.map(|token| token.expires_at), TOKEN_MARGIN);
             document["access_token"]["renewable"] = token.is_some_and(|token| token.renewable).into();
         }
@@ -214,7 +216,8 @@ impl Report {
         if let Some(standing) = &self.standing {
             rows.push(("role credentials", clock(standing.situation.role_credentials, ROLE_MARGIN)));
         }
-        if let Some(token) = self.token() {
+        if self.profile.session().is_some() {
+            let token = self.token;
             let renewable = if token.is_some_and(|token| token.renewable) { "; renewable" } else { "" };
             rows.push(("access token", clock(token.map(|token| token.expires_at), TOKEN_MARGIN) + renewable));
         }
@@ -223,12 +226,6 @@ impl Report {
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
         rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {}\n", printable(value)))
-    }
-
-    /// The token of its session, if it has a session.
-    fn token(&self) -> Option<Option<TokenInHand>> {
-        self.profile.session()?;
-        Some(self.token)
     }
 
     /// What the root takes its credentials from that is no profile.

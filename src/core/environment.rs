@@ -101,6 +101,8 @@ impl Assignment {
 #[derive(Clone, Copy)]
 pub(crate) struct Role<'a> {
     pub(crate) profile: &'a str,
+    /// Whether SDKs find a profile of that name.
+    pub(crate) is_in_config: bool,
     pub(crate) region: Option<&'a str>,
     /// `None` where there are none (sign-in needed) or none are wanted.
     pub(crate) credentials: Option<Exported<'a>>,
@@ -111,8 +113,8 @@ pub(crate) struct Role<'a> {
 /// The changes that put `role` in force in a shell: the table of design section 5.
 pub(crate) fn activate(role: Role<'_>, mode: CredentialsMode, dotfile: &OsStr) -> Vec<Assignment> {
     let profile_variable = match mode {
-        CredentialsMode::Env | CredentialsMode::None => "AWS_PROFILE",
-        CredentialsMode::Only => "AWS_SSO_PROFILE",
+        CredentialsMode::Env | CredentialsMode::None if role.is_in_config => "AWS_PROFILE",
+        _ => "AWS_SSO_PROFILE",
     };
     let credentials = role.credentials.filter(|_| mode != CredentialsMode::None);
     let role = Role { credentials, ..role };
@@ -285,7 +287,13 @@ mod tests {
     }
 
     fn role(credentials: Option<&RoleCredentials>) -> Role<'_> {
-        Role { profile: "ro", region: Some("eu-west-1"), credentials: credentials.map(Exported::from), uid: 7 }
+        Role {
+            profile: "ro",
+            is_in_config: true,
+            region: Some("eu-west-1"),
+            credentials: credentials.map(Exported::from),
+            uid: 7,
+        }
     }
 
     type Environment = BTreeMap<&'static str, OsString>;

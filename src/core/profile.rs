@@ -207,7 +207,7 @@ impl RoleProfile {
         self.role_arn.rsplit(['/', ':']).next().unwrap_or_default()
     }
 
-    /// SHA-1 of what AssumeRole is asked, as Python's `json.dumps` writes it, sorted. Whose credentials ask is not part of
+    /// SHA-1 of what `AssumeRole` is asked, as Python's `json.dumps` writes it, sorted. Whose credentials ask is not part of
     /// it (`protocol.md` 5).
     fn cache_file(&self) -> String {
         let duration = self.duration_seconds.map(Value::from);
@@ -223,7 +223,7 @@ impl RoleProfile {
         let mut key = pairs.collect::<Vec<_>>().join(", ");
         if let Source::WebIdentity { token_file } = &self.source {
             // The AWS CLI hashes the token itself, which nobody can know before it is read.
-            key += &format!(", \"WebIdentityTokenFile\": {}", Value::from(token_file.as_str()));
+            key.extend([", \"WebIdentityTokenFile\": ", &Value::from(token_file.as_str()).to_string()]);
         }
         hex(&Sha1::digest(ascii(format!("{{{key}}}")))) + ".json"
     }
@@ -635,8 +635,8 @@ mod tests {
     const READ_ONLY: &str = "sso_session=corp sso_account_id=012345678901 sso_role_name=ReadOnly";
 
     /// The chain from the root on, or why there is none.
-    fn chain(lines: &str) -> String {
-        let profile = match profile("a", &config(lines)) {
+    fn chain(text: &str) -> String {
+        let profile = match profile("a", &config(text)) {
             Ok(profile) => profile.unwrap(),
             Err(misfit) => return misfit.to_string(),
         };

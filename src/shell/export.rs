@@ -3,6 +3,7 @@
 
 use super::quote;
 use crate::core::credentials::Exported;
+use crate::core::timestamp::Timestamp;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -29,7 +30,7 @@ pub(crate) fn export(credentials: Exported<'_>, format: Format) -> Vec<u8> {
         Some(access_key_id.to_owned()),
         Some(secret_access_key.expose().to_owned()),
         session_token.map(|token| token.expose().to_owned()),
-        expires_at.map(|at| at.with_numeric_offset()),
+        expires_at.map(Timestamp::with_numeric_offset),
     ]
     .map(|value| value.map(Zeroizing::new));
     if format == Format::Process {

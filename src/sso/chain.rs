@@ -76,7 +76,7 @@ impl Chain<'_> {
                 OtherKind::Keys => sources::access_keys(self.profiles, &other.name),
                 OtherKind::Process => {
                     let line = sources::credential_process(self.profiles, &other.name)?;
-                    process::credentials(self.context, &other.name, &line)
+                    Interrupts::default().run(process::credentials(self.context, &other.name, &line))
                 }
                 OtherKind::Nothing => Err(Error::NoCredentials { profile: other.name.clone() }),
             },
@@ -160,14 +160,8 @@ impl Chain<'_> {
     fn assume(&self, role: &RoleProfile, ladder: &Ladder, lock: &mut Lock) -> Result<RoleCredentials> {
         let context = self.context;
         let sts = self.sts(&role.role_arn)?;
-        let own_name;
-        let session_name = match &role.session_name {
-            Some(name) => name,
-            None => {
-                own_name = format!("awsdir-{}", context::clock().epoch());
-                &own_name
-            }
-        };
+        let own_name = format!("awsdir-{}", context::clock().epoch());
+        let session_name = role.session_name.as_ref().unwrap_or(&own_name);
         let request = RoleRequest {
             role_arn: &role.role_arn,
             session_name,
@@ -175,17 +169,14 @@ impl Chain<'_> {
             duration_seconds: role.duration_seconds,
         };
         context.detail(&format!("assuming role `{}`", role.role_arn));
-        let issued = match &role.source {
-            Source::WebIdentity { token_file } => {
-                let token = self.web_identity(role, token_file)?;
-                let ask = async || sts.assume_role_with_web_identity(request, &token).await;
-                self.asked(role, "AssumeRoleWithWebIdentity", ladder, Failure::is_transient, ask)?
-            }
-            _ => {
-                // Of the caller's rungs none needs to last for longer than the request.
-                let caller = self.caller(role, &Ladder { min_ttl: 0, ..ladder.clone() })?;
-                self.by_caller(role, &sts, request, caller, ladder, lock)?
-            }
+        let issued = if let Source::WebIdentity { token_file } = &role.source {
+            let token = self.web_identity(role, token_file)?;
+            let ask = async || sts.assume_role_with_web_identity(request, &token).await;
+            self.asked(role, "AssumeRoleWithWebIdentity", ladder, Failure::is_transient, ask)?
+        } else {
+            // Of the caller's rungs none needs to last for longer than the request.
+            let caller = self.caller(role, &Ladder { min_ttl: 0, ..ladder.clone() })?;
+            self.by_caller(role, &sts, request, &caller, ladder, lock)?
         };
         let Issued { credentials, assumed_role } = issued;
         let assumed_role = assumed_role.as_ref().map(|(arn, id)| (arn.as_str(), id.as_str()));
@@ -249,27 +240,27 @@ impl Chain<'_> {
         role: &RoleProfile,
         sts: &Sts,
         request: RoleRequest<'_>,
-        caller: Credentials,
+        caller: &Credentials,
         ladder: &Ladder,
         lock: &mut Lock,
     ) -> Result<Issued> {
         let Some(serial) = &role.mfa_serial else {
-            let issued = self.assume_role(role, sts, request, (&caller).into(), ladder)?;
+            let issued = self.assume_role(role, sts, request, caller.into(), ladder)?;
             return issued.map_or_else(|rejected| self.once_more(role, sts, request, &rejected, ladder), Ok);
         };
         if caller.session_token.is_none() {
-            let session = self.mfa_session(role, serial, sts, &caller, ladder, lock)?;
+            let session = self.mfa_session(role, serial, sts, caller, ladder, lock)?;
             let issued = self.assume_role(role, sts, request, (&session).into(), ladder)?;
             return issued.map_err(|rejected| Self::refused(role, rejected));
         }
         let code = self.mfa_code(role, serial, ladder, lock)?;
         let mfa = MfaCode { serial, code: &code };
         // A code is spent by being sent: again only where STS says that it did nothing.
-        let ask = async || sts.assume_role(request, (&caller).into(), Some(mfa)).await;
+        let ask = async || sts.assume_role(request, caller.into(), Some(mfa)).await;
         self.asked(role, "AssumeRole", ladder, Failure::is_throttling, ask)
     }
 
-    /// AssumeRole; inside, the words of a caller that is not accepted.
+    /// `AssumeRole`; inside, the words of a caller that is not accepted.
     fn assume_role(
         &self,
         role: &RoleProfile,

@@ -33,10 +33,10 @@ pub(super) async fn instance(context: &Context, http: &Http) -> Result<Credentia
     let base = context.var("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| usual.to_owned());
     let base = base.trim_end_matches('/');
     let put = (Method::PUT, "x-aws-ec2-metadata-token-ttl-seconds", "21600");
-    let token = Secret::new(text(ask(http, &format!("{base}/latest/api/token"), put).await?)?);
+    let token = Secret::new(text(&ask(http, &format!("{base}/latest/api/token"), put).await?)?);
     let get = (Method::GET, "x-aws-ec2-metadata-token", token.expose());
     let roles = format!("{base}/latest/meta-data/iam/security-credentials/");
-    let role = text(ask(http, &roles, get.clone()).await?)?;
+    let role = text(&ask(http, &roles, get.clone()).await?)?;
     let role = role.lines().next().unwrap_or_default().trim();
     if role.is_empty() {
         return Err("the instance has no role".to_owned());
@@ -97,7 +97,7 @@ async fn ask(http: &Http, url: &str, (method, header, value): (Method, &str, &st
     }
 }
 
-fn text(answer: Answer) -> Result<String, String> {
+fn text(answer: &Answer) -> Result<String, String> {
     String::from_utf8(answer.body.to_vec()).map_err(|_| "the answer is no text".to_owned())
 }
 

@@ -22,7 +22,7 @@ impl MfaQuestion<'_> {
     /// The code.
     pub(super) async fn answer(&self, context: &Context) -> Result<Secret> {
         if let Some(line) = self.process {
-            let code = process::mfa_code(context, line, self.serial).and_then(|code| {
+            let code = process::mfa_code(context, line, self.serial).await.and_then(|code| {
                 is_code(&code)
                     .then(|| Secret::new(code.as_str()))
                     .ok_or_else(|| "printed no code of six digits".to_owned())

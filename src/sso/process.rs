@@ -8,18 +8,18 @@ use crate::error::{Error, Result};
 use std::io::{self, Read};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How long a program may take: some have a person touch a key.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Bytes that it may print.
 const MOST: u64 = 64 * 1024;
 /// The profiles whose `credential_process` we run under, comma separated.
 const RUNNING: &str = "AWSDIR_CREDENTIAL_PROCESS";
 
 /// Credentials by the `credential_process` of `profile`.
-pub(super) fn credentials(context: &Context, profile: &str, line: &str) -> Result<Credentials> {
+pub(super) async fn credentials(context: &Context, profile: &str, line: &str) -> Result<Credentials> {
     let failed =
         |problem: String, said: String| Error::CredentialProcess { profile: profile.to_owned(), problem, said };
     let above = context.var(RUNNING).unwrap_or_default();
@@ -30,8 +30,8 @@ pub(super) fn credentials(context: &Context, profile: &str, line: &str) -> Resul
         return Err(failed(format!("comes back to itself: {}", round.join(" → ")), String::new()));
     }
     running.push(profile);
-    let Ran { status, stdout, said } =
-        run(context, line, &[(RUNNING, &running.join(","))]).map_err(|problem| failed(problem, String::new()))?;
+    let ran = run(context, line, (RUNNING, running.join(","))).await;
+    let Ran { status, stdout, said } = ran.map_err(|problem| failed(problem, String::new()))?;
     if !status.success() {
         return Err(failed(format!("failed ({status})"), said));
     }
@@ -49,8 +49,8 @@ pub(super) fn credentials(context: &Context, profile: &str, line: &str) -> Resul
 ///
 /// # Errors
 /// What went wrong, in words.
-pub(super) fn mfa_code(context: &Context, line: &str, serial: &str) -> Result<Zeroizing<String>, String> {
-    let Ran { status, stdout, said } = run(context, line, &[("AWSDIR_MFA_SERIAL", serial)])?;
+pub(super) async fn mfa_code(context: &Context, line: &str, serial: &str) -> Result<Zeroizing<String>, String> {
+    let Ran { status, stdout, said } = run(context, line, ("AWSDIR_MFA_SERIAL", serial.to_owned())).await?;
     if !status.success() {
         return Err(if said.is_empty() { format!("failed ({status})") } else { format!("failed ({status}): {said}") });
     }
@@ -65,11 +65,12 @@ struct Ran {
     said: String,
 }
 
-fn run(context: &Context, line: &str, variables: &[(&str, &str)]) -> Result<Ran, String> {
+/// Runs a command line with one more variable. On a thread of its own: Ctrl-C is heard meanwhile, by the program too.
+async fn run(context: &Context, line: &str, (name, value): (&str, String)) -> Result<Ran, String> {
     let words = shlex::split(line).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| "is no command: a quote is not closed, or there is nothing".to_owned())?;
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).envs(variables.iter().copied());
+    command.args(&words[1..]).env(name, value);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // What a hook has put there is what is asked for; it asks nobody else for anything.
     if Mark::in_force(context.uid, |name| context.var_os(name)).is_some() {
@@ -77,14 +78,18 @@ fn run(context: &Context, line: &str, variables: &[(&str, &str)]) -> Result<Ran,
             command.env_remove(name);
         }
     }
+    let ran = tokio::task::spawn_blocking(move || wait(command)).await;
+    ran.map_err(|error| error.to_string())?
+}
+
+fn wait(mut command: Command) -> Result<Ran, String> {
     let mut child = command.spawn().map_err(|error| format!("could not be started: {error}"))?;
     let (sender, receiver) = mpsc::channel();
     let printed = child.stdout.take().map(|pipe| read_in_a_thread(pipe, sender.clone()));
     let said = child.stderr.take().map(|pipe| read_in_a_thread(pipe, sender));
     // Both of them have come to their end, or the time has.
-    let deadline = std::time::Instant::now() + LIMIT;
-    let ended =
-        (0..2).all(|_| receiver.recv_timeout(deadline.saturating_duration_since(std::time::Instant::now())).is_ok());
+    let deadline = Instant::now() + LIMIT;
+    let ended = (0..2).all(|_| receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok());
     if !ended {
         let _ = child.kill();
         let _ = child.wait();

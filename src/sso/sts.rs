@@ -28,7 +28,7 @@ pub(super) struct Sts {
     region: String,
 }
 
-/// What AssumeRole is asked beside who asks.
+/// What `AssumeRole` is asked beside who asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoleRequest<'a> {
     pub(super) role_arn: &'a str,
