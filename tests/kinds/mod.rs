@@ -221,6 +221,7 @@ fn world() -> Sandbox {
     idc.trust_web_identity("arn:aws:iam::333333333333:role/by-token", WEB_IDENTITY_TOKEN);
     idc.settings(|settings| settings.container_authorization = Some(CONTAINER_AUTHORIZATION.to_owned()));
     for (name, value) in [
+        ("NO_COLOR", "1"),
         ("AWS_PAGER", ""),
         ("AWS_ACCESS_KEY_ID", &environment.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &environment.secret_access_key),
