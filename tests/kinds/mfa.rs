@@ -70,8 +70,8 @@ fn a_wrong_code_is_not_asked_for_again_but_by_the_person() {
     insta::assert_snapshot!(seen(&sandbox, &ran, &[code]), @"
     awsdir: MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` for profile `role-with-mfa`:
     [CODE]
-    [31mawsdir:[[LEFT] the MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` was not accepted
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: the MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` was not accepted
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
     ");
     let mut session = Session::open(Shell::Bash, &sandbox);
@@ -132,8 +132,8 @@ fn without_a_terminal_there_is_no_code() {
     state             sign-in needed
     next              you give an MFA code: awsdir login role-with-mfa
     -- exit status: 4 --
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`--login never`)
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`--login never`)
+    hint: awsdir login role-with-mfa
     -- exit status: 125 --
     ");
     assert_eq!(sandbox.asked(), "");
@@ -162,20 +162,20 @@ fn a_program_that_has_no_code_is_named() {
         shown += &sandbox.at_terminal(&mut sandbox.awsdir(["export", "role-with-mfa"]));
     }
     insta::assert_snapshot!(shown, @"
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` printed no code of six digits)
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` printed no code of six digits)
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 3): no device)
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 3): no device)
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 1))
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 1))
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` could not be started: No such file or directory (os error [ERRNO])
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` could not be started: No such file or directory (os error [ERRNO])
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
-    [31mawsdir:[[LEFT] an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` is no command: a quote is not closed, or there is nothing)
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` is no command: a quote is not closed, or there is nothing)
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
     ");
     assert_eq!(sandbox.asked(), "");
@@ -188,8 +188,8 @@ fn nothing_gives_it_up_and_letters_are_asked_again() {
     insta::assert_snapshot!(seen(&sandbox, &ran, &[]), @"
     awsdir: MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` for profile `role-with-mfa`:
 
-    [31mawsdir:[[LEFT] the MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` was not given
-    hint: [1mawsdir login role-with-mfa[[LEFT]
+    awsdir: the MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` was not given
+    hint: awsdir login role-with-mfa
     -- exit status: 4 --
     ");
     let code = sandbox.idc.mfa_code(DEVICE);
@@ -220,7 +220,7 @@ fn ctrl_c_ends_the_question() {
     assert_eq!(ran.status.code(), Some(130));
     insta::assert_snapshot!(seen(&sandbox, &ran, &[]), @"
     awsdir: MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` for profile `role-with-mfa`:
-    ^C[31mawsdir:[[LEFT] interrupted
+    ^Cawsdir: interrupted
     -- exit status: 130 --
     ");
     // A hook does not ask the same at the next prompt, in any shell.

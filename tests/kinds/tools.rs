@@ -110,12 +110,11 @@ fn in_environment(sandbox: &Sandbox, kind: &Kind, environment: &BTreeMap<OsStrin
     let value = |name: &str| environment.get(OsStr::new(name)).map_or("", |value| value.to_str().unwrap());
     assert_eq!((value("AWS_PROFILE"), value("AWS_REGION")), (kind.profile, "eu-west-1"));
     if !kind.is_left_to_the_sdks() {
-        let [key, secret, token] =
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| value(name));
+        let [key, secret, token] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(value);
         return holder(&sandbox.idc, key, secret, token);
     }
     let credentials = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
-    assert_eq!(credentials.map(|name| value(name)), [""; 4], "{}", kind.profile);
+    assert_eq!(credentials.map(value), [""; 4], "{}", kind.profile);
     let output = Command::new(python).args(["-c", BOTO3]).env_clear().envs(environment).output().unwrap();
     assert!(output.status.success(), "{}", sandbox.shown(&output));
     named(&String::from_utf8(output.stdout).unwrap())
@@ -144,7 +143,7 @@ fn every_kind_is_the_same_by_every_tool_as_the_documentation_says() {
     for (tool, _) in &columns {
         write!(table, " {tool} |").unwrap();
     }
-    table += &format!("\n|{}\n", " --- |".repeat(2 + columns.len()));
+    writeln!(table, "\n|{}", " --- |".repeat(2 + columns.len())).unwrap();
     for (row, kind) in KINDS.iter().enumerate() {
         write!(table, "| {} | {} |", kind.what, kind.identity).unwrap();
         for (tool, column) in &columns {
