@@ -152,7 +152,9 @@ fn an_expiring_role_is_renewed_behind_the_prompt() {
     if !available("bash") {
         return;
     }
-    for (profile, role_name) in [("role-of-sso", "by-sso"), ("role-of-container", "by-container")] {
+    for (profile, role_name) in
+        [("role-of-sso", "by-sso"), ("role-of-container", "by-container"), ("role-of-environment", "by-environment")]
+    {
         let sandbox = signed_in();
         exported(&sandbox, profile);
         sandbox.idc.clear_requests();
