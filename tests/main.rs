@@ -24,6 +24,7 @@ mod hook;
 mod hook_contract;
 mod interruptions;
 mod kill_anywhere;
+mod kinds;
 mod layering;
 mod loopback;
 mod races;

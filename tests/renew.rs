@@ -24,7 +24,7 @@ fn signed_in() -> Sandbox {
 }
 
 /// A command that waits until it is let go, and the endpoint that it was given.
-struct Waiting {
+pub(crate) struct Waiting {
     child: Child,
     stdin: Option<ChildStdin>,
     port: u16,
@@ -33,7 +33,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn start(sandbox: &Sandbox, options: &str) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, options: &str) -> Self {
         const SCRIPT: &str = "echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN; read line";
         let mut command = sandbox.with_aws(options.split(' '));
         command.args(["--", "sh", "-c", SCRIPT]);
@@ -66,13 +66,13 @@ impl Waiting {
     }
 
     /// The answer that an SDK gets: the status code, and the document.
-    fn get(&self) -> (u16, Value) {
+    pub(crate) fn get(&self) -> (u16, Value) {
         let (status, _, body) = self.ask(&self.request());
         (status.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(&body).unwrap())
     }
 
     /// Lets the command go, and returns what was said on stderr.
-    fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         drop(self.stdin.take());
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

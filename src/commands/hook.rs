@@ -155,7 +155,7 @@ fn of_role(context: &Context, directory: &Directory, answer: Answer, refreshed: 
     if standing.decision == Decision::UseAndRenew
         && profile.cache_file().is_some_and(|role| setbacks::may_renew_ahead(context, role, context.now))
     {
-        renew_in_background();
+        renew_in_background(context);
     }
     let news = match standing.decision {
         Decision::Blocked(blocked) => Some(news(profile, blocked, standing.setback.as_ref())),
@@ -219,8 +219,8 @@ fn drop_inherited(inherited: &[&'static str], answer: &mut Answer) {
 }
 
 /// Starts `awsdir refresh` for nobody to wait for. If it cannot be started the next question comes soon enough.
-fn renew_in_background() {
-    let _ = detached_refresh().and_then(|mut command| command.spawn());
+fn renew_in_background(context: &Context) {
+    let _ = detached_refresh(context).and_then(|mut command| command.spawn());
 }
 
 /// Says the news unless it was said already, and returns its id for the next time.

@@ -23,7 +23,7 @@ mod supervise;
 
 use crate::cli::Command;
 use crate::context::Context;
-use crate::core::environment::SECRETS;
+use crate::core::environment::{Mark, ROLE_SECRETS};
 use crate::error::{Error, Result};
 use std::io::{self, Write as _};
 use std::process::{self, ExitCode, Stdio};
@@ -52,14 +52,22 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<ExitCode> {
 }
 
 /// `awsdir refresh` for nobody to wait for on a terminal, which renews by what is in the caches.
-fn detached_refresh() -> io::Result<process::Command> {
+fn detached_refresh(context: &Context) -> io::Result<process::Command> {
     let mut command = process::Command::new(std::env::current_exe()?);
     command.args(["refresh", "--detached"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in SECRETS {
-        command.env_remove(name);
-    }
+    without_role(context, &mut command);
     Ok(command)
+}
+
+/// Keeps from a process of our own the role credentials that we have put into the environment. What the person has there, a
+/// chain may begin with.
+fn without_role(context: &Context, command: &mut process::Command) {
+    if Mark::in_force(context.uid, |name| context.var_os(name)).is_some() {
+        for name in ROLE_SECRETS {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// A `--min-ttl` in seconds.

@@ -48,7 +48,7 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
         !detached && context.stdin_is_terminal && context.person_present() && directory.login() != LoginMode::Never;
     let mut standing = Standing::of(context, profile, directory.goal(), person)?;
     if standing.decision == Decision::Renew && !detached {
-        renew_apart()?;
+        renew_apart(context)?;
         standing = Standing::of(context, profile, directory.goal(), person)?;
         if let (Decision::Blocked(Blocked::RenewalFailed), Some(setback)) = (standing.decision, &standing.setback) {
             return Err(Error::Setback { mend: login_to(profile), refused: false, why: setback.why.clone() });
@@ -78,10 +78,10 @@ fn renew(context: &Context, detached: bool) -> Result<()> {
 
 /// Has a process of its own renew, and waits for its end, but not for longer than a prompt may. A refresh token is spent
 /// by being sent: who sends it must live to read the answer, whatever the prompt's patience and Ctrl-C have to say.
-fn renew_apart() -> Result<()> {
+fn renew_apart(context: &Context) -> Result<()> {
     let limit = Limits::HOOK.silent;
     let failed = |source| Error::System { doing: "start the renewal", source };
-    let mut child = detached_refresh().and_then(|mut command| command.spawn()).map_err(failed)?;
+    let mut child = detached_refresh(context).and_then(|mut command| command.spawn()).map_err(failed)?;
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let ended = child.wait();

@@ -1,10 +1,10 @@
 //! Renewing for a command that runs beside us.
 
 use super::gather::Standing;
+use super::without_role;
 use crate::context::Context;
 use crate::core::credentials::Credentials;
 use crate::core::decision::Goal;
-use crate::core::environment::SECRETS;
 use crate::core::profile::Profile;
 use crate::error::{Error, Result, login_to};
 use crate::sso::{NotRenewed, Renewal};
@@ -22,8 +22,9 @@ pub(super) fn renewal(context: &Context, profile: &Profile, awsdir: PathBuf, ahe
     let renew = {
         let (context, profile) = (context.clone(), profile.clone());
         move |end| {
-            let Output { stdout, stderr, .. } =
-                apart(&awsdir, profile.name(), ahead).output().map_err(|error| NotRenewed::of(&error.to_string()))?;
+            let Output { stdout, stderr, .. } = apart(&context, &awsdir, profile.name(), ahead)
+                .output()
+                .map_err(|error| NotRenewed::of(&error.to_string()))?;
             let renewed = Credentials::from_process(&Zeroizing::new(stdout)).ok().and_then(Credentials::into_role);
             // Where it fails it makes do with what is in hand.
             renewed.filter(|renewed| renewed.expires_at > end).ok_or_else(|| not_renewed(&context, &profile, &stderr))
@@ -49,13 +50,11 @@ fn signed_in_by(context: &Context, profile: &Profile) -> Result<PathBuf> {
 }
 
 /// `awsdir credential-process`, out of reach of what the terminal sends to the command.
-fn apart(awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
+fn apart(context: &Context, awsdir: &Path, profile: &str, min_ttl: i64) -> Command {
     let mut command = Command::new(awsdir);
     command.args(["credential-process", "--min-ttl", &format!("{min_ttl}s"), "--", profile]);
     command.stdin(Stdio::null()).process_group(0);
-    for name in SECRETS {
-        command.env_remove(name);
-    }
+    without_role(context, &mut command);
     command
 }
 

@@ -107,6 +107,7 @@ impl Credentials {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct Document {
+            #[serde(default)]
             version: Value,
             access_key_id: Option<String>,
             secret_access_key: Option<String>,
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!((keys.session_token.as_ref(), keys.expires_at), (None, None));
         for (text, problem) in [
             ("", "what it printed is not the JSON document"),
-            (r#"{"AccessKeyId": "a"}"#, "what it printed is not the JSON document"),
+            (r#"{"AccessKeyId": "a", "SecretAccessKey": "s"}"#, "`Version` is not the number 1"),
             (r#"{"Version": "1", "AccessKeyId": "a", "SecretAccessKey": "s"}"#, "`Version` is not the number 1"),
             (r#"{"Version": 1, "SecretAccessKey": "s"}"#, "it has no `AccessKeyId`"),
             (r#"{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": null}"#, "it has no `SecretAccessKey`"),

@@ -52,6 +52,9 @@ pub(crate) const SECRETS: [&str; 7] = [
 
 /// The exported [`Mark`].
 const MARK: &str = "AWSDIR";
+/// Those of them that carry a role which we have put there.
+pub(crate) const ROLE_SECRETS: [&str; 4] =
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
 
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 

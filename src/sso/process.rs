@@ -3,7 +3,7 @@
 use super::aws::printable;
 use crate::context::{Context, clock};
 use crate::core::credentials::Credentials;
-use crate::core::environment::{Mark, SECRETS};
+use crate::core::environment::{Mark, ROLE_SECRETS};
 use crate::error::{Error, Result};
 use std::io::{self, Read};
 use std::process::{Command, ExitStatus, Stdio};
@@ -74,7 +74,7 @@ async fn run(context: &Context, line: &str, (name, value): (&str, String)) -> Re
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // What a hook has put there is what is asked for; it asks nobody else for anything.
     if Mark::in_force(context.uid, |name| context.var_os(name)).is_some() {
-        for name in SECRETS {
+        for name in ROLE_SECRETS {
             command.env_remove(name);
         }
     }

@@ -322,6 +322,8 @@ fn failure(answer: &Answer, document: &Document<'_>) -> Failure {
         ) => Failure::Rejected(if said.is_empty() { code } else { format!("{code}: {said}") }),
         ("AccessDenied" | "AccessDeniedException", _) | (_, 403) => Failure::Forbidden(said),
         _ => {
+            // An identity provider that STS could not reach is as good as STS not reached.
+            let status = Some(answer.status).filter(|_| code != "IDPCommunicationError");
             let message = match (code.is_empty(), said.is_empty()) {
                 (false, false) => format!("{code}: {said}"),
                 (false, true) => code,
@@ -329,7 +331,7 @@ fn failure(answer: &Answer, document: &Document<'_>) -> Failure {
                 (true, true) => format!("HTTP {}", answer.status),
             };
             let request_id = document.text("RequestId").map(|id| printable(&id));
-            Failure::Other { status: Some(answer.status), message, request_id }
+            Failure::Other { status, message, request_id }
         }
     }
 }

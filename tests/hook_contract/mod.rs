@@ -26,7 +26,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shell {
+pub(crate) enum Shell {
     Bash,
     Zsh,
     Fish,
@@ -34,7 +34,7 @@ enum Shell {
 use Shell::{Bash, Fish, Zsh};
 
 impl Shell {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Bash => "bash",
             Zsh => "zsh",
@@ -185,10 +185,10 @@ fn prod_role_file() -> String {
 }
 
 /// A person at a shell.
-struct Session<'a> {
+pub(crate) struct Session<'a> {
     shell: Shell,
     sandbox: &'a Sandbox,
-    terminal: Terminal,
+    pub(crate) terminal: Terminal,
     /// What the last prompt said: `$?` and the segment.
     status: String,
     segment: String,
@@ -200,7 +200,7 @@ struct Session<'a> {
 const TRACE: &str = "trace";
 
 /// How a shell is started.
-struct Start<'a> {
+pub(crate) struct Start<'a> {
     shell: Shell,
     sandbox: &'a Sandbox,
     /// What the startup file does before and after the hook is loaded.
@@ -211,20 +211,20 @@ struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    fn new(shell: Shell, sandbox: &'a Sandbox) -> Self {
+    pub(crate) fn new(shell: Shell, sandbox: &'a Sandbox) -> Self {
         let mut command = sandbox.command(shell.name());
         command.env("PATH", path_with_binaries()).env("fish_features", "no-query-term");
         Self { shell, sandbox, before: String::new(), after: String::new(), command, own_stdout: false }
     }
 
     /// With the starts of all its processes, and the sockets they open, written to [`TRACE`].
-    fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
+    pub(crate) fn traced(shell: Shell, sandbox: &'a Sandbox) -> Self {
         let trace = "trace=fork,vfork,clone,clone3,execve,socket,connect";
         Self::under_strace(shell, sandbox, &["-s", "256", "-e", trace])
     }
 
     /// With what these options of strace ask for, of it and all its processes, written to [`TRACE`].
-    fn under_strace(shell: Shell, sandbox: &'a Sandbox, options: &[&str]) -> Self {
+    pub(crate) fn under_strace(shell: Shell, sandbox: &'a Sandbox, options: &[&str]) -> Self {
         let untraced = Self::new(shell, sandbox);
         let mut command = sandbox.command("strace");
         command.args(["-f", "-qq", "-e", "signal=none"]).args(options);
@@ -250,7 +250,7 @@ impl<'a> Start<'a> {
         self
     }
 
-    fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
@@ -271,7 +271,7 @@ impl<'a> Start<'a> {
     }
 
     /// Starts the shell and waits for its first prompt.
-    fn open(self) -> Session<'a> {
+    pub(crate) fn open(self) -> Session<'a> {
         self.open_and_see().0
     }
 
@@ -289,23 +289,23 @@ impl<'a> Start<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn open(shell: Shell, sandbox: &'a Sandbox) -> Self {
+    pub(crate) fn open(shell: Shell, sandbox: &'a Sandbox) -> Self {
         Start::new(shell, sandbox).open()
     }
 
     /// Types a line and returns what was shown until the next prompt: output, and what the hook says.
-    fn run(&mut self, line: impl AsRef<[u8]>) -> String {
+    pub(crate) fn run(&mut self, line: impl AsRef<[u8]>) -> String {
         self.begin(line);
         self.until_prompt()
     }
 
     /// Types a line and sees it begin.
-    fn begin(&mut self, line: impl AsRef<[u8]>) {
+    pub(crate) fn begin(&mut self, line: impl AsRef<[u8]>) {
         self.terminal.send([line.as_ref(), b"\r"].concat());
         self.terminal.wait_for("⟨");
     }
 
-    fn until_prompt(&mut self) -> String {
+    pub(crate) fn until_prompt(&mut self) -> String {
         let shown = self.terminal.wait_for("⟩");
         let prompt = self.terminal.wait_for("⟩");
         let (status, segment) = prompt.trim_end_matches('⟩').split_once('|').unwrap_or_else(|| panic!("{prompt}"));
@@ -326,14 +326,14 @@ impl<'a> Session<'a> {
     }
 
     /// Runs lines that must show nothing.
-    fn quietly<const N: usize>(&mut self, lines: [&str; N]) {
+    pub(crate) fn quietly<const N: usize>(&mut self, lines: [&str; N]) {
         for line in lines {
             assert_eq!(self.run(line), "", "shown by `{line}`");
         }
     }
 
     /// Everything exported.
-    fn environment(&mut self) -> BTreeMap<OsString, OsString> {
+    pub(crate) fn environment(&mut self) -> BTreeMap<OsString, OsString> {
         let dump = self.sandbox.path("environment");
         let _ = std::fs::remove_file(&dump);
         let said = self.run("command env -0 > ~/environment");
@@ -348,7 +348,7 @@ impl<'a> Session<'a> {
     }
 
     /// What is exported of the variables that the hook may set, one a line; of `AWSDIR` only that it is.
-    fn aws(&mut self) -> String {
+    pub(crate) fn aws(&mut self) -> String {
         let environment = self.environment();
         let shown = MANAGED.iter().filter_map(|name| {
             let value = environment.get(OsStr::new(name))?;
