@@ -26,6 +26,7 @@ mod interruptions;
 mod kill_anywhere;
 mod layering;
 mod loopback;
+mod permission_sets;
 mod races;
 mod renew;
 mod sign_in;
