@@ -174,8 +174,8 @@ fn status_where_a_profile_of_ones_own_has_it() {
     region: "us-west-2"
     account_id: "111111111111"
     permission_set: "ReadOnly"
-    role_credentials: {"state": "fresh","expires_at": "[TIME]","seconds_left": [SECONDS]}
     session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "fresh","expires_at": "[TIME]","seconds_left": [SECONDS]}
     access_token: {"state": "none","expires_at": null,"seconds_left": null,"renewable": false}
     next: "used until [TIME] (in [LEFT]), then you sign in: awsdir login read-only"
     "#);
@@ -205,8 +205,8 @@ fn status_of_a_role_by_itself() {
     region: null
     account_id: "111111111111"
     permission_set: "Admin"
-    role_credentials: {"state": "none","expires_at": null,"seconds_left": null}
     session: {"name": "corp","start_url": "https://awsdir-sandbox.awsapps.com/start","region": "us-east-1"}
+    role_credentials: {"state": "none","expires_at": null,"seconds_left": null}
     access_token: {"state": "none","expires_at": null,"seconds_left": null,"renewable": false}
     next: "you sign in: awsdir login --session corp"
     "#);
@@ -243,15 +243,10 @@ fn status_of_a_role_by_itself() {
 fn what_is_wrong_in_a_dotfile_is_said_by_line_and_column() {
     let sandbox = Sandbox::new();
     let whole = dotfile("111111111111", "ReadOnly");
-    let without =
-        |at: usize| whole.lines().enumerate().filter(|(n, _)| *n != at).map(|(_, l)| format!("{l}\n")).collect();
-    let mut contents: Vec<String> = (0..4).map(without).collect();
+    let mut contents: Vec<String> = whole.lines().map(|line| whole.replace(&format!("{line}\n"), "")).collect();
     let set = |key: &str, value: &str| {
-        let line = |line: &str| match line.starts_with(key) {
-            true => format!("{key} = {value}\n"),
-            false => format!("{line}\n"),
-        };
-        whole.lines().map(line).collect::<String>()
+        let old = whole.lines().find(|line| line.starts_with(key)).unwrap();
+        whole.replace(old, &format!("{key} = {value}"))
     };
     contents.extend([
         format!("profile = read-only\n{whole}"),
@@ -609,41 +604,41 @@ fn with_several_sessions_it_is_said_which() {
     $ awsdir export 111111111111/Admin
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir status 111111111111/Admin
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir login 111111111111/Admin
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir pin 111111111111/Admin
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir credential-process 111111111111/Admin
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir exec 111111111111/Admin -- true
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 125 --
     -- stderr --
     awsdir: no profile has `111111111111/Admin`, and it may be of any sso-session: `corp` or `other`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 125 --
     $ awsdir export 333333333333/Admin
     -- stderr --
     awsdir: no profile has `333333333333/Admin`, and it may be of any sso-session: `corp` or `https://awsdir-sandbox.awsapps.com/start`
-    hint: awsdir pin PROFILE
+    hint: awsdir list
     -- exit status: 3 --
     ");
     assert!(!sandbox.path(".awsprofile").exists());
@@ -713,36 +708,33 @@ fn without_a_session_names_are_offered() {
     $ awsdir export 222222222222/Other
     -- stderr --
     awsdir: there is no profile `222222222222/Other` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir export 111111111111/Admin
     -- stderr --
     awsdir: there is no profile `111111111111/Admin` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     $ awsdir pin 111111111111/Admin
     -- stderr --
     awsdir: there is no profile `111111111111/Admin` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 3 --
     -- stderr --
     awsdir: there is no profile `111111111111/Admin` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    hint: awsdir list
     -- exit status: 125 --
     $ awsdir export 11111111111/ReadOnly
     -- stderr --
-    awsdir: there is no profile `11111111111/ReadOnly` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    awsdir: there is no profile `11111111111/ReadOnly` in `[HOME]/.aws/config`; did you mean `111111111111/ReadOnly`?
     -- exit status: 3 --
     $ awsdir export 111111111111/
     -- stderr --
-    awsdir: there is no profile `111111111111/` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    awsdir: there is no profile `111111111111/` in `[HOME]/.aws/config`; did you mean `111111111111/ReadOnly`?
     -- exit status: 3 --
     $ awsdir export 111111111111
     -- stderr --
-    awsdir: there is no profile `111111111111` in `[HOME]/.aws/config`
-    hint: aws configure list-profiles
+    awsdir: there is no profile `111111111111` in `[HOME]/.aws/config`; did you mean `111111111111/ReadOnly`?
     -- exit status: 3 --
     ");
 }
@@ -810,17 +802,17 @@ fn pin_writes_the_four_keys_and_allows_them() {
     -- stderr --
     awsdir: pinned `[HOME]/app` to profile `read-only` (ReadOnly in account 111111111111) in eu-west-1
     -- file --
-    region = eu-west-1
     profile = read-only
+    region = eu-west-1
     $ awsdir pin 111111111111/Admin
     -- stderr --
     awsdir: pinned `[HOME]/app` to Admin in account 111111111111 of `https://awsdir-sandbox.awsapps.com/start` in eu-west-1
     -- file --
-    region = eu-west-1
     sso_start_url = https://awsdir-sandbox.awsapps.com/start
     sso_region = us-east-1
     sso_account_id = 111111111111
     sso_role_name = Admin
+    region = eu-west-1
     ");
 }
 
@@ -828,11 +820,9 @@ fn pin_writes_the_four_keys_and_allows_them() {
 fn pin_keeps_comments_and_other_keys() {
     let sandbox = signed_in();
     let mut shown = String::new();
-    for old in [
-        "# ours\nread-only\n# end\n",
-        "# ours\nprofile=read-only\n\n; quiet\ncredentials = only\n  login = ask\n",
-        "# ours\nlogin = ask\nprofile=read-only\nregion = eu-west-1\n",
-    ] {
+    for old in
+        ["# ours\nread-only\n# end\n", "# ours\nprofile=read-only\n\n; quiet\ncredentials = only\n  login = ask\n"]
+    {
         for line in ["pin 111111111111/Admin", "pin 222222222222/Admin --region us-west-2", "pin read-only"] {
             if line == "pin 111111111111/Admin" {
                 sandbox.project("app", old);
@@ -868,77 +858,47 @@ fn pin_keeps_comments_and_other_keys() {
     awsdir: pinned `[HOME]/app` to profile `read-only` (ReadOnly in account 111111111111) in us-west-2
     -- file --
     # ours
+    profile = read-only
     # end
     region = us-west-2
-    profile = read-only
     $ awsdir pin 111111111111/Admin
     -- stderr --
     awsdir: pinned `[HOME]/app` to Admin in account 111111111111 of `https://awsdir-sandbox.awsapps.com/start`
     -- file --
     # ours
-
-    ; quiet
-    credentials = only
-      login = ask
     sso_start_url = https://awsdir-sandbox.awsapps.com/start
     sso_region = us-east-1
     sso_account_id = 111111111111
     sso_role_name = Admin
+
+    ; quiet
+    credentials = only
+      login = ask
     $ awsdir pin 222222222222/Admin --region us-west-2
     -- stderr --
     awsdir: pinned `[HOME]/app` to Admin in account 222222222222 of `https://awsdir-sandbox.awsapps.com/start` in us-west-2, which is your profile `prod-admin`
     -- file --
     # ours
-
-    ; quiet
-    credentials = only
-      login = ask
     sso_start_url = https://awsdir-sandbox.awsapps.com/start
     sso_region = us-east-1
     sso_account_id = 222222222222
     sso_role_name = Admin
+
+    ; quiet
+    credentials = only
+      login = ask
     region = us-west-2
     $ awsdir pin read-only
     -- stderr --
     awsdir: pinned `[HOME]/app` to profile `read-only` (ReadOnly in account 111111111111) in us-west-2
     -- file --
     # ours
+    profile = read-only
 
     ; quiet
     credentials = only
       login = ask
     region = us-west-2
-    profile = read-only
-    $ awsdir pin 111111111111/Admin
-    -- stderr --
-    awsdir: pinned `[HOME]/app` to Admin in account 111111111111 of `https://awsdir-sandbox.awsapps.com/start` in eu-west-1
-    -- file --
-    # ours
-    login = ask
-    region = eu-west-1
-    sso_start_url = https://awsdir-sandbox.awsapps.com/start
-    sso_region = us-east-1
-    sso_account_id = 111111111111
-    sso_role_name = Admin
-    $ awsdir pin 222222222222/Admin --region us-west-2
-    -- stderr --
-    awsdir: pinned `[HOME]/app` to Admin in account 222222222222 of `https://awsdir-sandbox.awsapps.com/start` in us-west-2, which is your profile `prod-admin`
-    -- file --
-    # ours
-    login = ask
-    region = us-west-2
-    sso_start_url = https://awsdir-sandbox.awsapps.com/start
-    sso_region = us-east-1
-    sso_account_id = 222222222222
-    sso_role_name = Admin
-    $ awsdir pin read-only
-    -- stderr --
-    awsdir: pinned `[HOME]/app` to profile `read-only` (ReadOnly in account 111111111111) in us-west-2
-    -- file --
-    # ours
-    login = ask
-    region = us-west-2
-    profile = read-only
     ");
 }
 
@@ -1008,14 +968,14 @@ echo "${COMPREPLY[@]}"
 
 #[test]
 fn zsh_completes_accounts() {
-    let script = r#"
+    let script = r"
 autoload -Uz compinit && compinit -D -u
 source <(awsdir completions zsh)
 _describe() { print -r -- ${(P)3} }
 words=(${=LINE}) CURRENT=$#words
 $_comps[$words[1]]
 true
-"#;
+";
     expect_completed(&["zsh", "-f", "-c"], script);
 }
 
@@ -1087,6 +1047,18 @@ fn list_shows_every_profile() {
     lost            -             -             -         -           -                                         broken: `[HOME]/.aws/config`, line 65: `[profile lost]` takes the credentials of profile `gone`, and there is no such profile
     in-credentials  keys          -             -         -           -                                         not from Identity Center
     ");
+    assert_eq!(sandbox.asked(), "");
+}
+
+#[test]
+fn list_for_programs() {
+    let sandbox = Sandbox::new();
+    let shown = ["sso-session corp", "profile read-only", "profile deploy", "profile tool", "profile broken"];
+    let whole = kinds();
+    let sections =
+        whole.split("\n\n").filter(|section| shown.iter().any(|title| section.starts_with(&format!("[{title}]"))));
+    sandbox.write(".aws/config", sections.map(|section| section.to_owned() + "\n").collect::<String>());
+    sandbox.plant_role_credentials(FAR);
     insta::assert_snapshot!(said(&sandbox, "", &["list", "--json"]), @r#"
     [
       {
@@ -1096,48 +1068,8 @@ fn list_shows_every_profile() {
         "role": "ReadOnly",
         "region": "eu-west-1",
         "session": "corp",
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "prod-admin",
-        "kind": "sso",
-        "account_id": "222222222222",
-        "role": "Admin",
-        "region": "us-east-1",
-        "session": "corp",
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "no-region",
-        "kind": "sso",
-        "account_id": "012345678901",
-        "role": "ReadOnly",
-        "region": null,
-        "session": "corp",
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "legacy",
-        "kind": "sso",
-        "account_id": "222222222222",
-        "role": "ReadOnly",
-        "region": "eu-west-1",
-        "session": "https://awsdir-sandbox.awsapps.com/start",
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "static",
-        "kind": "keys",
-        "account_id": null,
-        "role": null,
-        "region": "ap-south-1",
-        "session": null,
-        "state": "not from Identity Center",
-        "expires_at": null
+        "state": "fresh",
+        "expires_at": "[TIME]"
       },
       {
         "profile": "deploy",
@@ -1146,36 +1078,6 @@ fn list_shows_every_profile() {
         "role": "deploy",
         "region": "eu-west-2",
         "session": "corp",
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "from-keys",
-        "kind": "role",
-        "account_id": "333333333333",
-        "role": "deploy",
-        "region": null,
-        "session": null,
-        "state": "renewable",
-        "expires_at": null
-      },
-      {
-        "profile": "with-mfa",
-        "kind": "role",
-        "account_id": "333333333333",
-        "role": "deploy",
-        "region": null,
-        "session": null,
-        "state": "sign-in needed",
-        "expires_at": null
-      },
-      {
-        "profile": "pod",
-        "kind": "web identity",
-        "account_id": "333333333333",
-        "role": "pod",
-        "region": null,
-        "session": null,
         "state": "renewable",
         "expires_at": null
       },
@@ -1190,34 +1092,9 @@ fn list_shows_every_profile() {
         "expires_at": null
       },
       {
-        "profile": "nothing",
-        "kind": "none",
-        "account_id": null,
-        "role": null,
-        "region": null,
-        "session": null,
-        "state": "not from Identity Center",
-        "expires_at": null
-      },
-      {
         "profile": "broken",
         "state": "broken",
-        "error": "`[HOME]/.aws/config`, line 59: `[profile broken]` has no `sso_role_name`"
-      },
-      {
-        "profile": "lost",
-        "state": "broken",
-        "error": "`[HOME]/.aws/config`, line 65: `[profile lost]` takes the credentials of profile `gone`, and there is no such profile"
-      },
-      {
-        "profile": "in-credentials",
-        "kind": "keys",
-        "account_id": null,
-        "role": null,
-        "region": null,
-        "session": null,
-        "state": "not from Identity Center",
-        "expires_at": null
+        "error": "`[HOME]/.aws/config`, line 16: `[profile broken]` has no `sso_role_name`"
       }
     ]
     "#);

@@ -1,7 +1,7 @@
 //! Directories that name a role by its account and permission set: a profile of one's own where there is one, else the role
 //! by itself.
 
-use super::{APP, Session, Shell, Start, in_each_shell, world};
+use super::{APP, Session, Shell, Start, in_each_shell, text, world};
 use crate::identity_center::{IdentityCenter, Operation};
 use crate::permission_sets::{ADMIN_FILE, dotfile};
 use crate::sandbox::{CONFIG, Sandbox, TOKEN_FILE, from_now};
@@ -142,7 +142,7 @@ fn without_any_config_a_device_code_does(shell: Shell) {
     let code = session.terminal.wait_for("\r\n");
     assert!(world.idc.approve_device(code.trim()), "{shown}{code}");
     session.until_prompt();
-    insta::assert_snapshot!(world.scrubbed(&format!("{shown}{code}")), @"
+    insta::assert_snapshot!(world.scrubbed(&text(&format!("{shown}{code}"))), @"
     awsdir: signing in to `https://awsdir-sandbox.awsapps.com/start`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
     awsdir: open [ENDPOINT]/device on any device and confirm the code [CODE]
       or straight: [ENDPOINT]/device?[CODE]
@@ -161,12 +161,12 @@ fn modes_that_need_a_profile_do_without(shell: Shell) {
     let mut session = Session::open(shell, &world);
     session.quietly(["cd only"]);
     assert_eq!(aws(&mut session), ADMIN);
-    // No SDK knows it by that name: better an error of theirs than the role of another profile.
+    // The region, and a name for prompts: no SDK knows the role.
     session.quietly(["cd ../none"]);
     insta::assert_snapshot!(aws(&mut session), @"
-    AWS_PROFILE=111111111111/Admin
     AWS_REGION=eu-central-1
     AWS_DEFAULT_REGION=eu-central-1
+    AWS_SSO_PROFILE=111111111111/Admin
     AWSDIR
     ");
     assert_eq!(session.segment, "111111111111/Admin");
