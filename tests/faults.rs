@@ -3,14 +3,15 @@
 //! `docs/reliability.md` shows the outcome; `AWSDIR_WRITE_DOCS=1 cargo test faults` writes it there.
 
 use crate::homes::may_mount;
-use crate::identity_center::{Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, expect_in_docs, from_now, skipped};
+use crate::identity_center::{Fault, IssuedCredentials, Operation, RoleSettings, UserKeys};
+use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, TOKEN_FILE, expect_in_docs, from_now, skipped};
 use crate::sign_in::{REGISTRATION, get, location, sandbox};
 use crate::terminal::{Ran, Terminal, run};
 use serde_json::Value;
 use std::any::Any;
 use std::fmt::Write as _;
 use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -60,11 +61,12 @@ enum SentAgain {
 }
 
 const EXPORT: &[&str] = &["export", "read-only", "--format", "process"];
+const DEPLOY: &[&str] = &["export", "deploy", "--format", "process"];
 const LOGIN: &[&str] = &["login", "--session", "corp", "--force", "--no-browser"];
 const LOGIN_BY_CODE: &[&str] =
     &["login", "--session", "corp", "--force", "--no-browser", "--device-code", "--timeout", "25"];
 
-const SUBJECTS: [Subject; 9] = [
+const SUBJECTS: [Subject; 15] = [
     Subject {
         name: "RegisterClient",
         operation: Operation::RegisterClient,
@@ -158,7 +160,87 @@ const SUBJECTS: [Subject; 9] = [
         sent_again: SentAgain::Freely,
         patience: 15,
     },
+    Subject {
+        name: "AssumeRole",
+        operation: Operation::AssumeRole,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: let_deploy,
+        late: false,
+        sent_again: SentAgain::Freely,
+        patience: 30,
+    },
+    Subject {
+        name: "AssumeRole, with unexpired role credentials in hand",
+        operation: Operation::AssumeRole,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: |sandbox| {
+            let_deploy(sandbox);
+            deploy(sandbox);
+            let file = assumed_role(sandbox).unwrap();
+            let mut role = sandbox.read_json(&file);
+            role["Credentials"]["Expiration"] = from_now(5 * 60).into();
+            sandbox.write(file, role.to_string());
+        },
+        late: false,
+        sent_again: SentAgain::Freely,
+        patience: 5,
+    },
+    Subject {
+        name: "AssumeRole with an MFA code",
+        operation: Operation::AssumeRole,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: let_session_deploy,
+        late: false,
+        sent_again: SentAgain::IfThrottled,
+        patience: 15,
+    },
+    Subject {
+        name: "AssumeRoleWithWebIdentity",
+        operation: Operation::AssumeRoleWithWebIdentity,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: |sandbox| {
+            let token = sandbox.write("token", "a.web.identity\n");
+            sandbox.idc.trust_web_identity(ROLE, "a.web.identity");
+            configure(sandbox, &format!("web_identity_token_file = {}\n", token.display()));
+        },
+        late: false,
+        sent_again: SentAgain::Freely,
+        patience: 30,
+    },
+    Subject {
+        name: "GetSessionToken",
+        operation: Operation::GetSessionToken,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: let_person_deploy,
+        late: false,
+        sent_again: SentAgain::IfThrottled,
+        patience: 15,
+    },
+    Subject {
+        name: "AssumeRole by the session of GetSessionToken",
+        operation: Operation::AssumeRole,
+        command: DEPLOY,
+        flow: Flow::Browser,
+        prepare: |sandbox| {
+            let_person_deploy(sandbox);
+            deploy(sandbox);
+            std::fs::remove_file(assumed_role(sandbox).unwrap()).unwrap();
+        },
+        late: false,
+        sent_again: SentAgain::Freely,
+        patience: 30,
+    },
 ];
+
+const ROLE: &str = "arn:aws:iam::333333333333:role/deploy";
+const SERIAL: &str = "arn:aws:iam::999999999999:mfa/me";
+/// The file that stands for the display of the MFA device.
+const CODE: &str = "code";
 
 fn let_token_expire(sandbox: &Sandbox) {
     sandbox.edit_token(|token| token["expiresAt"] = from_now(-60).into());
@@ -166,6 +248,65 @@ fn let_token_expire(sandbox: &Sandbox) {
 
 fn get_role_for_five_minutes(sandbox: &Sandbox) {
     sandbox.get_role(|role| role["Credentials"]["Expiration"] = from_now(5 * 60).into());
+}
+
+/// Gives the profile `deploy` these keys beside its role, and the sections that follow.
+fn configure(sandbox: &Sandbox, keys: &str) {
+    sandbox.write(".aws/config", format!("{CONFIG}\n[profile deploy]\nrole_arn = {ROLE}\n{keys}"));
+}
+
+/// By the role credentials of `read-only`, which are in the cache.
+fn let_deploy(sandbox: &Sandbox) {
+    sandbox.idc.create_role(ROLE, RoleSettings::default());
+    sandbox.get_role(|_| {});
+    configure(sandbox, "source_profile = read-only\n");
+}
+
+/// By the keys of a person who shows an MFA code.
+fn let_person_deploy(sandbox: &Sandbox) {
+    let UserKeys { access_key_id, secret_access_key } = sandbox.idc.create_user("me");
+    sandbox.idc.create_mfa_device("me", SERIAL);
+    sandbox.idc.create_role(ROLE, RoleSettings { requires_mfa: true, ..RoleSettings::default() });
+    let keys = format!("aws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\n");
+    configure(sandbox, &format!("source_profile = person\nmfa_serial = {SERIAL}\n\n[profile person]\n{keys}"));
+    let device = sandbox.write(CODE, "").into_os_string().into_string().unwrap();
+    sandbox.write(".config/awsdir/config", format!("[awsdir]\nmfa_process = cat {device}\n"));
+}
+
+/// By temporary keys of a person, who shows a code for each role.
+fn let_session_deploy(sandbox: &Sandbox) {
+    let_person_deploy(sandbox);
+    deploy(sandbox);
+    let role = sandbox.read_json(assumed_role(sandbox).unwrap());
+    let session = sandbox.idc.issued_credentials().into_iter().rev().nth(1).unwrap();
+    assert_ne!(role["Credentials"]["AccessKeyId"], session.access_key_id.as_str());
+    let IssuedCredentials { access_key_id, secret_access_key, session_token, .. } = session;
+    let keys = format!(
+        "aws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\n\
+         aws_session_token = {session_token}\n"
+    );
+    configure(sandbox, &format!("source_profile = person\nmfa_serial = {SERIAL}\n\n[profile person]\n{keys}"));
+    std::fs::remove_file(assumed_role(sandbox).unwrap()).unwrap();
+}
+
+/// Has the device show its code, if there is one.
+fn show_code(sandbox: &Sandbox) {
+    if sandbox.path(CODE).exists() {
+        sandbox.write(CODE, sandbox.idc.mfa_code(SERIAL));
+    }
+}
+
+fn deploy(sandbox: &Sandbox) {
+    show_code(sandbox);
+    let output = sandbox.awsdir(DEPLOY).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    sandbox.idc.clear_requests();
+}
+
+/// The file with the role credentials of `deploy`.
+fn assumed_role(sandbox: &Sandbox) -> Option<PathBuf> {
+    let is_it = |path: &PathBuf| std::fs::read_to_string(path).unwrap().contains("AssumedRoleUser");
+    sandbox.files(".aws/cli/cache").into_iter().find(is_it)
 }
 
 /// What is wrong.
@@ -286,6 +427,8 @@ impl Case {
     fn most(&self) -> usize {
         let throttled = matches!(self.trouble, Trouble::Service(fault) if matches!(fault(), Fault::Throttle { .. }));
         match self.subject.sent_again {
+            // A signature of another time is refused, and nothing done.
+            SentAgain::IfThrottled if matches!(self.trouble, Trouble::Clock(_)) => 2,
             SentAgain::IfThrottled if !throttled => 1,
             SentAgain::IfThrottled | SentAgain::Freely => TIMES,
             // An interval is a second.
@@ -295,9 +438,9 @@ impl Case {
 
     /// Runs it in a sandbox of its own and looks at everything; what the table tells, and how often was asked.
     fn run(&self) -> (Row, usize) {
-        let Subject { operation, command, .. } = *self.subject;
+        let Subject { operation, .. } = *self.subject;
         let sandbox = self.sandbox();
-        let (token, role) = (sandbox.read(TOKEN_FILE), role_credentials(&sandbox));
+        let (token, role) = (sandbox.read(TOKEN_FILE), self.role_credentials(&sandbox));
         let met = self.meet(&sandbox);
         self.trouble.end(&sandbox);
 
@@ -325,12 +468,12 @@ impl Case {
             let other = requests.iter().find(|request| ![operation, Operation::Unknown].contains(&request.operation));
             assert!(other.is_none(), "nothing else is asked: {}", sandbox.asked());
         }
-        let then = match (failed, command) {
+        let then = match (failed, &role) {
             (true, _) => self.recover(&sandbox),
-            (false, EXPORT) if role.is_some() && role_credentials(&sandbox) == role => "what was in hand is used",
+            (false, Some(_)) if self.role_credentials(&sandbox) == role => "what was in hand is used",
             (false, _) => "done",
         };
-        let lasts = self.times == FOR_EVER;
+        let lasts = self.times == FOR_EVER && !matches!(self.trouble, Trouble::Clock(_));
         let asked = match (met.asked, self.subject.sent_again) {
             (None, _) => "–".to_owned(),
             (Some(2..), SentAgain::Freely | SentAgain::IfThrottled) if lasts => format!("up to {TIMES}"),
@@ -339,6 +482,13 @@ impl Case {
         };
         let row = Row { exit: met.exit, asked, within: self.within(), said: met.said, then };
         (row, met.asked.unwrap_or(0))
+    }
+
+    /// What is cached of the profile that is asked for.
+    fn role_credentials(&self, sandbox: &Sandbox) -> Option<String> {
+        let is_deploy = self.subject.command == DEPLOY;
+        let file = if is_deploy { assumed_role(sandbox) } else { Some(sandbox.path(ROLE_FILE)) };
+        std::fs::read_to_string(file?).ok()
     }
 
     fn sandbox(&self) -> Sandbox {
@@ -363,10 +513,11 @@ impl Case {
         };
         let mut command = sandbox.awsdir(self.subject.command);
         if let Trouble::Endpoint(url) = self.trouble {
-            for name in ["AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"] {
+            for name in ["AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_STS"] {
                 command.env(name, url(&sandbox.idc.endpoint()));
             }
         }
+        show_code(sandbox);
         if !late {
             begin();
         }
@@ -459,6 +610,7 @@ impl Case {
     /// Has the command run again now that the fault is gone, and a person sign in if need be. Says what it took.
     fn recover(&self, sandbox: &Sandbox) -> &'static str {
         let again = || {
+            show_code(sandbox);
             // Now there is a browser.
             let words = self.subject.command.iter().filter(|word| **word != "--no-browser");
             let mut command = sandbox.awsdir(words);
@@ -480,11 +632,6 @@ impl Case {
         assert_eq!(code, Some(0), "{said}");
         "needs a sign-in"
     }
-}
-
-/// What is cached of `read-only`.
-fn role_credentials(sandbox: &Sandbox) -> Option<String> {
-    std::fs::read_to_string(sandbox.path(ROLE_FILE)).ok()
 }
 
 /// No file is torn, left over, or readable by others.

@@ -3,8 +3,8 @@
 //!
 //! strace does both, at each such call of each verb in turn.
 
-use crate::identity_center::Operation;
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, from_now, may_trace_awsdir};
+use crate::identity_center::{Operation, RoleSettings};
+use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, TOKEN_FILE, from_now, may_trace_awsdir};
 use crate::sign_in::sandbox;
 use crate::terminal::run;
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +31,8 @@ const CALLS: [(&str, &str); 13] = [
     ("utimensat", "EPERM"),
 ];
 
+const ROLE: &str = "arn:aws:iam::333333333333:role/deploy";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     /// With nothing in the caches.
@@ -42,6 +44,8 @@ enum Verb {
     Logout,
     /// With a token in the caches.
     Export,
+    /// With role credentials in the caches that another role takes.
+    Assume,
 }
 
 /// What happens at a call.
@@ -79,6 +83,12 @@ impl Verb {
             }
             Self::Logout => sandbox.get_role(|_| {}),
             Self::Export => sandbox.sign_in(|_| {}),
+            Self::Assume => {
+                sandbox.get_role(|_| {});
+                sandbox.idc.create_role(ROLE, RoleSettings::default());
+                let deploy = format!("[profile deploy]\nrole_arn = {ROLE}\nsource_profile = read-only\n");
+                sandbox.write(".aws/config", format!("{CONFIG}\n{deploy}"));
+            }
         }
         sandbox
     }
@@ -90,6 +100,7 @@ impl Verb {
             Self::Allow => &["allow"],
             Self::Logout => &["logout", "--session", "corp"],
             Self::Export => &["export", "read-only"],
+            Self::Assume => &["export", "deploy"],
         }
     }
 
@@ -138,6 +149,13 @@ impl Verb {
                 assert!(ran.status.success(), "{at}: {}", ran.text());
                 let signed_in = sandbox.idc.browser_opens().len() > opened;
                 assert!(!signed_in || spent || self == Self::Login, "{at}: a sign-in that nobody needed");
+            }
+            Self::Assume => {
+                let output = sandbox.awsdir(self.arguments()).output().unwrap();
+                assert!(output.status.success(), "{at}: {output:?}");
+                assert_eq!(sandbox.idc.browser_opens().len(), opened, "{at}");
+                assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 0, "{at}: what was there is used");
+                assert!(sandbox.idc.count(Operation::AssumeRole) <= 2, "{at}");
             }
             Self::Allow => {
                 let work = sandbox.path("work");
@@ -238,4 +256,9 @@ fn in_logout() {
 #[test]
 fn in_export() {
     try_everywhere(Verb::Export);
+}
+
+#[test]
+fn in_assuming_a_role() {
+    try_everywhere(Verb::Assume);
 }

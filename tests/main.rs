@@ -27,6 +27,7 @@ mod kill_anywhere;
 mod kinds;
 mod layering;
 mod loopback;
+mod permission_sets;
 mod races;
 mod renew;
 mod sign_in;

@@ -1,7 +1,7 @@
 //! Many processes at once: one of them acts, all of them have what came of it.
 
-use crate::identity_center::{BrowserBehaviour, Consent, Fault, Operation};
-use crate::sandbox::{ROLE_FILE, Sandbox, TOKEN_FILE, eventually, from_now};
+use crate::identity_center::{BrowserBehaviour, Consent, Fault, Operation, RoleSettings};
+use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, TOKEN_FILE, eventually, from_now};
 use crate::sign_in::{get, location, sandbox};
 use crate::terminal::{LIMIT, Terminal, run};
 use rustix::process::{Pid, Signal, kill_process};
@@ -445,6 +445,22 @@ const WAKING: &str = r#"
 exec "$AWSDIR_PROGRAM" hook bash --said= --refreshed
 "#;
 
+/// A shell that wakes up in a directory.
+fn wake(sandbox: &Sandbox, directory: &str) -> Child {
+    let mut shell = sandbox.command("sh");
+    shell.args(["-c", WAKING]).env("AWSDIR_PROGRAM", env!("CARGO_BIN_EXE_awsdir"));
+    let directory = sandbox.path(directory);
+    shell.env("PWD", &directory).current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell.spawn().unwrap()
+}
+
+/// The key id that a woken shell is told.
+fn key_of(output: &Output) -> String {
+    let script = String::from_utf8_lossy(&output.stdout).into_owned();
+    let key = script.lines().find_map(|line| line.strip_prefix("AWS_ACCESS_KEY_ID=")).map(str::to_owned);
+    key.unwrap_or_else(|| panic!("{}{script}", String::from_utf8_lossy(&output.stderr)))
+}
+
 #[test]
 fn two_hundred_shells_that_wake_up_renew_once() {
     const SHELLS: usize = 200;
@@ -453,19 +469,8 @@ fn two_hundred_shells_that_wake_up_renew_once() {
     sandbox.allowed_project("prod", "prod-admin\n");
     sandbox.sign_in(|token| token["expiresAt"] = from_now(-3600).into());
     sandbox.plant_role_credentials(&from_now(-3600));
-    let wake = |directory: &str| {
-        let mut shell = sandbox.command("sh");
-        shell.args(["-c", WAKING]).env("AWSDIR_PROGRAM", env!("CARGO_BIN_EXE_awsdir"));
-        let directory = sandbox.path(directory);
-        shell.env("PWD", &directory).current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
-        shell.spawn().unwrap()
-    };
-    let shells: Vec<Child> = ["app", "prod"].iter().cycle().take(SHELLS).map(|directory| wake(directory)).collect();
-    let key_of = |output: &Output| {
-        let script = String::from_utf8_lossy(&output.stdout).into_owned();
-        let key = script.lines().find_map(|line| line.strip_prefix("AWS_ACCESS_KEY_ID=")).map(str::to_owned);
-        key.unwrap_or_else(|| panic!("{}{script}", String::from_utf8_lossy(&output.stderr)))
-    };
+    let directories = ["app", "prod"].iter().cycle().take(SHELLS);
+    let shells: Vec<Child> = directories.map(|directory| wake(&sandbox, directory)).collect();
     let keys: Vec<String> = shells.into_iter().map(|shell| key_of(&shell.wait_with_output().unwrap())).collect();
     let (app, prod): (Vec<_>, Vec<_>) = keys.iter().enumerate().partition(|(index, _)| index % 2 == 0);
     for of_role in [app, prod] {
@@ -474,4 +479,32 @@ fn two_hundred_shells_that_wake_up_renew_once() {
     assert_eq!(sandbox.idc.count(Operation::CreateToken), 1, "{}", sandbox.asked());
     assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 2, "{}", sandbox.asked());
     assert_eq!(sandbox.idc.browser_opens().len(), 1, "the one before");
+}
+
+/// The role `deploy` by the credentials of `read-only`, which come from the session `corp`.
+#[test]
+fn fifty_shells_that_wake_up_on_a_chain_climb_it_once() {
+    const ROLE: &str = "arn:aws:iam::333333333333:role/deploy";
+    let sandbox = sandbox();
+    sandbox.idc.create_role(ROLE, RoleSettings::default());
+    sandbox
+        .write(".aws/config", format!("{CONFIG}\n[profile deploy]\nrole_arn = {ROLE}\nsource_profile = read-only\n"));
+    sandbox.allowed_project("app", "deploy\n");
+    sandbox.get_role(|_| {});
+    let before = sandbox.awsdir(["export", "deploy"]).output().unwrap();
+    assert!(before.status.success(), "{before:?}");
+    // All but the refresh token.
+    for file in sandbox.files(".aws/cli/cache") {
+        let mut role = sandbox.read_json(&file);
+        role["Credentials"]["Expiration"] = from_now(-3600).into();
+        sandbox.write(file, role.to_string());
+    }
+    sandbox.edit_token(|token| token["expiresAt"] = from_now(-3600).into());
+    sandbox.idc.clear_requests();
+    let shells: Vec<Child> = (0..MANY).map(|_| wake(&sandbox, "app")).collect();
+    let keys: BTreeSet<String> = shells.into_iter().map(|shell| key_of(&shell.wait_with_output().unwrap())).collect();
+    let issued = sandbox.idc.issued_credentials().pop().unwrap();
+    assert_eq!(keys, BTreeSet::from([format!("'{}'; \\export AWS_ACCESS_KEY_ID", issued.access_key_id)]));
+    assert_eq!(issued.identity.role_name, "deploy");
+    assert_eq!(sandbox.asked(), "CreateToken(refresh_token), GetRoleCredentials, AssumeRole");
 }

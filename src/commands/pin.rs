@@ -67,13 +67,11 @@ fn text(path: &Path, selection: &[(&str, String)], region: Option<&str>) -> Resu
     let mut lines: Vec<String> = old.lines().map(str::to_owned).collect();
     let statement = lines.iter().position(|line| dotfile::is_statement(line)).unwrap_or_default();
     if lines[statement].contains('=') {
-        let keys = selection.iter().map(|(key, _)| *key);
-        lines.retain(|line| {
-            !dotfile::SELECTION.iter().any(|key| is_key(line, key) && !keys.clone().any(|own| own == *key))
-        });
-        for (key, value) in selection {
-            set(&mut lines, key, value);
-        }
+        // In the place of what was selected, so that what is said above it stays above it.
+        let selects = |line: &str| dotfile::SELECTION.iter().any(|key| is_key(line, key));
+        let place = lines.iter().position(|line| selects(line)).unwrap_or(statement);
+        lines.retain(|line| !selects(line));
+        lines.splice(place..place, selection.iter().map(|(key, value)| format!("{key} = {value}")));
         if let Some(region) = region {
             set(&mut lines, "region", region);
         }

@@ -32,6 +32,10 @@ impl SsoSession {
         self.name.as_deref().unwrap_or(&self.start_url)
     }
 
+    pub(crate) fn is_same_portal(&self, start_url: &str, region: &str) -> bool {
+        is_same_start_url(&self.start_url, start_url) && self.region == region
+    }
+
     /// What `--session` selects it by, and what people call it.
     pub(crate) fn label(&self) -> &str {
         self.cache_key()
@@ -111,7 +115,7 @@ impl SsoProfile {
 }
 
 /// Whether two start URLs lead to one portal: people paste them with and without what the browser adds.
-pub(crate) fn is_same_start_url(one: &str, other: &str) -> bool {
+fn is_same_start_url(one: &str, other: &str) -> bool {
     let bare = |url: &str| url.trim_end_matches(['/', '#']).to_owned();
     bare(one) == bare(other)
 }

@@ -61,12 +61,26 @@ pub(super) fn read(context: &Context, files: [&Path; 2], fingerprint: &Fingerpri
 }
 
 /// Puts a profile on record, if a later change of the files is sure to show. Failing to is no failure: they are read
-/// again.
+/// again. A permission set by itself is on record all the same, not to be read again but for [`permission_sets`].
 pub(super) fn write(context: &Context, files: [&Path; 2], fingerprint: &Fingerprint, key: &str, profile: &Profile) {
     let settled = context.now.epoch().saturating_sub(fingerprint.newest) >= SETTLED;
-    if let (true, Some(lines), Ok(path)) = (settled, to_lines(profile), path(context, files, key)) {
-        let _ = files::replace_unsynced(&path, format!("{}\n{lines}", fingerprint.digest).as_bytes());
+    let digest = if settled { &fingerprint.digest } else { "unsettled" };
+    let wanted = settled || !profile.is_in_config();
+    if let (true, Some(lines), Ok(path)) = (wanted, to_lines(profile), path(context, files, key)) {
+        let _ = files::replace_unsynced(&path, format!("{digest}\n{lines}").as_bytes());
     }
+}
+
+/// The permission sets by themselves that were ever asked for: no config tells of them.
+pub(crate) fn permission_sets(context: &Context) -> Vec<SsoProfile> {
+    let folder = context.state_directory().ok().and_then(|state| fs::read_dir(join(state, ["profiles"])).ok());
+    let records = folder.into_iter().flatten().flatten();
+    let profile = |record: fs::DirEntry| match from_lines(fs::read_to_string(record.path()).ok()?.split_once('\n')?.1)?
+    {
+        Profile::Sso(profile) if !profile.is_in_config => Some(profile),
+        _ => None,
+    };
+    records.filter_map(profile).collect()
 }
 
 /// The record's values in their order; `None` if one of them has lines of its own.

@@ -112,7 +112,8 @@ impl Profiles {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let labels = profile::account_and_role(name).map(|_| self.permission_sets()).unwrap_or_default();
+        let is_account = name.starts_with(|c: char| c.is_ascii_digit());
+        let labels = if is_account { self.permission_sets() } else { Vec::new() };
         let near = owned(nearest(name, self.names().chain(labels.iter().map(String::as_str))));
         Error::UnknownProfile { name: name.to_owned(), path: self.config_path.clone(), near }
     }
@@ -138,9 +139,8 @@ impl Profiles {
         if let Some(own) = self.sso_profiles().into_iter().find(|profile| profile.is(wanted)) {
             return own;
         }
-        let known = self.sessions().into_iter().find(|session| {
-            profile::is_same_start_url(&session.start_url, &wanted.start_url) && session.region == wanted.sso_region
-        });
+        let known =
+            self.sessions().into_iter().find(|session| session.is_same_portal(&wanted.start_url, &wanted.sso_region));
         let session = known.unwrap_or_else(|| SsoSession {
             name: None,
             start_url: wanted.start_url.clone(),
@@ -158,7 +158,13 @@ impl Profiles {
             return Ok(Profile::Sso(own));
         }
         let name = format!("{account_id}/{role_name}");
-        let mut sessions = self.sessions();
+        // Sessions of one start URL lead to the same role; the first of them is the one that a dotfile would take.
+        let mut sessions: Vec<SsoSession> = Vec::new();
+        for session in self.sessions() {
+            if !sessions.iter().any(|known| known.is_same_portal(&session.start_url, &session.region)) {
+                sessions.push(session);
+            }
+        }
         match sessions.len() {
             0 => Err(self.unknown(&name)),
             1 => Ok(Profile::Sso(SsoProfile::by_itself(sessions.remove(0), account_id, role_name))),

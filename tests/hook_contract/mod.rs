@@ -8,6 +8,7 @@ mod hostile;
 mod lint;
 mod manners;
 mod nested;
+mod permission_sets;
 mod processes;
 mod secrets;
 mod signing_in;

@@ -3,15 +3,16 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::http::{Reply, Request};
-use super::{FOR_EVER, Shared, State, browser, metadata, oidc, portal, sts};
+use super::{FOR_EVER, Shared, State, browser, metadata, oidc, portal, sts, told};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +71,13 @@ impl Operation {
         }
     }
 
+    const fn is_of_sts(self) -> bool {
+        matches!(
+            self,
+            Self::GetCallerIdentity | Self::AssumeRole | Self::AssumeRoleWithWebIdentity | Self::GetSessionToken
+        )
+    }
+
     /// An error in the shape of the service that the operation belongs to.
     fn error(request: &Request, status: u16, name: &str, message: &str) -> Reply {
         match request.operation {
@@ -79,9 +87,7 @@ impl Operation {
                 let body = json!({ "error": code, "error_description": message });
                 Reply::json(status, &body).with("x-amzn-ErrorType", name)
             }
-            Self::GetCallerIdentity | Self::AssumeRole | Self::AssumeRoleWithWebIdentity | Self::GetSessionToken => {
-                sts::error(request, status, name, message)
-            }
+            operation if operation.is_of_sts() => sts::error(request, status, name, message),
             Self::InstanceMetadata | Self::ContainerCredentials => metadata::error(request, status, name, message),
             _ => portal::error(status, name, message),
         }
@@ -247,6 +253,8 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
             }
             _ => shared.update(|state| act(state, &request)),
         };
+        // By which clients learn that their clock is wrong.
+        let reply = if operation.is_of_sts() { reply.with("Date", http_date(&shared.lock())) } else { reply };
         if matches!(fault, Some(Fault::CloseAfterActing)) {
             return Ok(());
         }
@@ -272,6 +280,15 @@ fn serve(shared: &Arc<Shared>, mut stream: &TcpStream) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Now by the server's own clock, as `Sun, 22 Nov 2026 17:30:13 GMT`.
+fn http_date(state: &State) -> String {
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let now = OffsetDateTime::from_unix_timestamp(told(state, SystemTime::now())).expect("a time in this age");
+    now.format(&format).expect("a date")
 }
 
 fn act(state: &mut State, request: &Request) -> Reply {

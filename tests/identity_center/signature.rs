@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::{Reply, Request, encode, pairs};
 use super::sts::error;
-use super::{IssuedCredentials, State, since_epoch};
+use super::{IssuedCredentials, State, told};
 
 /// How far a signature's date may be from now.
 const SKEW: Duration = Duration::from_mins(15);
@@ -34,7 +34,8 @@ pub(super) fn verify<'a>(state: &'a State, request: &Request) -> Result<&'a Issu
 
     let date = request.header("x-amz-date");
     let at = parse_date(date).ok_or_else(|| mismatch("x-amz-date is missing or malformed"))?;
-    if at.abs_diff(since_epoch(SystemTime::now())) > SKEW {
+    let now = Duration::from_secs(told(state, SystemTime::now()).unsigned_abs());
+    if at.abs_diff(now) > SKEW {
         return Err(mismatch("Signature expired, or not yet current"));
     }
     let [day, _, "sts", "aws4_request"] = scope.split('/').collect::<Vec<_>>()[..] else {
