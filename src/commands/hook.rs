@@ -10,7 +10,7 @@ use crate::core::decision::{Blocked, Decision};
 use crate::core::dotfile::{CredentialsMode, LoginMode};
 use crate::core::environment::{self, Assignment, Mark, Role};
 use crate::core::hex::hex;
-use crate::core::profile::Profile;
+use crate::core::profile::{Profile, Source};
 use crate::core::segment::{Segment, State};
 use crate::core::timestamp::Timestamp;
 use crate::error::{Error, Result, login_to};
@@ -169,15 +169,19 @@ fn of_role(context: &Context, directory: &Directory, answer: Answer, refreshed: 
         (Decision::Renew | Decision::Blocked(Blocked::RenewalFailed), _, _) => State::Renewable,
         (Decision::SignIn | Decision::Blocked(_), _, _) => State::SignInNeeded,
     };
+    let refresh = !refreshed && matches!(standing.decision, Decision::Renew | Decision::SignIn);
+    // Then the person's own credentials are the source, and stay until the refresh that begins now is over.
+    let from_environment = profile.source() == Some(&Source::Environment);
+    let is_begun = refresh && from_environment && context.stdin_is_terminal && context.person_present();
     Ok(Answer {
-        refresh: !refreshed && matches!(standing.decision, Decision::Renew | Decision::SignIn),
+        refresh,
         deadline: standing.next_question(),
         watched_token: match profile.session().filter(|_| !in_hand) {
             Some(session) => Some(aws_cache::token_path(context, session)?),
             None => None,
         },
         segment: Segment::new(&directory.settings.style, profile.name(), directory.region(), state),
-        assignments: assignments(context, directory, credentials),
+        assignments: if is_begun { Vec::new() } else { assignments(context, directory, credentials) },
         news,
         ..answer
     })
@@ -190,7 +194,10 @@ fn news(profile: &Profile, blocked: Blocked, setback: Option<&setbacks::Record>)
     match blocked {
         Blocked::SignInNeeded => match profile.session() {
             Some(session) => format!("awsdir: sign-in to `{}` needed; {sign_in}", session.label()),
-            None => format!("awsdir: an MFA code is needed for `{}`; {sign_in}", profile.name()),
+            None if profile.needs_code() => {
+                format!("awsdir: an MFA code is needed for `{}`; {sign_in}", profile.name())
+            }
+            None => format!("awsdir: no credentials in the environment for `{}` to take", profile.name()),
         },
         Blocked::SignInRefused => format!("awsdir: {why}; {sign_in}"),
         Blocked::RenewalFailed => format!("awsdir: no role credentials for `{}`: {why}", profile.name()),

@@ -3,7 +3,7 @@
 use super::gather;
 use crate::cli::Login;
 use crate::context::{Context, clock};
-use crate::core::profile::{Profile, RoleProfile, SsoSession};
+use crate::core::profile::{Profile, SsoSession};
 use crate::core::segment::time_left;
 use crate::error::{Error, Result};
 use crate::sso::{self, How, Ladder, Limits, Purpose};
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Login) -> Result<()> {
         let endpoints = profiles.endpoints(context, active.as_deref());
         sign_in_to(context, session, &endpoints, &ladder)?;
     }
-    match profile.filter(|profile| profile.chain().any(needs_code)) {
+    match profile.filter(Profile::needs_code) {
         Some(profile) => show_code(context, &profiles, &settings, &profile, &ladder),
         None => Ok(()),
     }
@@ -55,14 +55,10 @@ fn target(context: &Context, profiles: &Profiles, arguments: &Login) -> Result<T
     };
     let profile = selected.profile(context)?;
     let session = profile.session().cloned();
-    if session.is_none() && !profile.chain().any(needs_code) {
+    if session.is_none() && !profile.needs_code() {
         return Err(Error::NotSso { profile: selected.name });
     }
     Ok(Target { profile: Some(profile), session, dotfile: selected.dotfile().cloned() })
-}
-
-fn needs_code(link: &Profile) -> bool {
-    matches!(link, Profile::Role(RoleProfile { mfa_serial: Some(_), .. }))
 }
 
 /// A person wants it tried, whatever has failed.

@@ -6,7 +6,7 @@ use crate::cli::Status;
 use crate::context::{Context, printable};
 use crate::core::decision::{Blocked, Decision, Goal, ROLE_MARGIN, TOKEN_MARGIN, TokenInHand};
 use crate::core::environment::Mark;
-use crate::core::profile::{Profile, RoleProfile, Source};
+use crate::core::profile::{Profile, RoleProfile};
 use crate::core::segment::time_left;
 use crate::core::timestamp::Timestamp;
 use crate::error::{Result, login_to};
@@ -172,12 +172,13 @@ impl Report {
             document["access_token"] = clock(token.map(|token| token.expires_at), TOKEN_MARGIN);
             document["access_token"]["renewable"] = token.is_some_and(|token| token.renewable).into();
         }
-        if !self.links.is_empty() || self.source().is_some() {
+        if !self.links.is_empty() || self.profile.source().is_some() {
             let link = |link: &Link| {
                 let expires_at = clock(link.expires_at, ROLE_MARGIN);
                 json!({ "profile": link.name, "kind": link.kind, "credentials": link.words, "role_credentials": expires_at })
             };
-            let source = self.source().map(|source| json!({ "kind": "source", "credentials": source.in_words() }));
+            let source =
+                self.profile.source().map(|source| json!({ "kind": "source", "credentials": source.in_words() }));
             document["chain"] = self.links.iter().map(link).chain(source).collect();
         }
         document["next"] = self.next().into();
@@ -205,7 +206,7 @@ impl Report {
             let until = if link.is_role { format!(": {}", clock(link.expires_at, ROLE_MARGIN)) } else { String::new() };
             rows.push(("by way of", format!("{}, {}{until}", link.name, link.words)));
         }
-        if let Some(source) = self.source() {
+        if let Some(source) = self.profile.source() {
             rows.push(("by way of", source.in_words()));
         }
         if let Some(session) = self.profile.session() {
@@ -226,14 +227,6 @@ impl Report {
         rows.push(("state", self.state().to_owned()));
         rows.push(("next", self.next()));
         rows.iter().fold(String::new(), |text, (name, value)| text + &format!("{name:<17} {}\n", printable(value)))
-    }
-
-    /// What the root takes its credentials from that is no profile.
-    fn source(&self) -> Option<&Source> {
-        match self.profile.chain().last() {
-            Some(Profile::Role(RoleProfile { source, .. })) => Some(source),
-            _ => None,
-        }
     }
 }
 

@@ -50,11 +50,12 @@ pub(crate) const SECRETS: [&str; 7] = [
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
 
-/// The exported [`Mark`].
-const MARK: &str = "AWSDIR";
 /// Those of them that carry a role which we have put there.
 pub(crate) const ROLE_SECRETS: [&str; 4] =
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+
+/// The exported [`Mark`].
+const MARK: &str = "AWSDIR";
 
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
@@ -114,19 +115,21 @@ pub(crate) struct Role<'a> {
 
 /// The changes that put `role` in force in a shell: the table of design section 5.
 pub(crate) fn activate(role: Role<'_>, mode: CredentialsMode, dotfile: &OsStr) -> Vec<Assignment> {
-    let profile_variable = match mode {
-        CredentialsMode::Env | CredentialsMode::None if role.is_in_config => "AWS_PROFILE",
-        _ => "AWS_SSO_PROFILE",
-    };
     let credentials = role.credentials.filter(|_| mode != CredentialsMode::None);
-    let role = Role { credentials, ..role };
-    assignments(role, profile_variable, &MANAGED, Some(dotfile))
+    let is_exported = credentials.is_some();
+    // Without credentials it is the name that keeps the SDKs from the default profile, also one that they do not find.
+    let names: &[&str] = match (mode, role.is_in_config) {
+        (CredentialsMode::Env | CredentialsMode::None, true) => &["AWS_PROFILE"],
+        _ if is_exported => &["AWS_SSO_PROFILE"],
+        _ => &["AWS_PROFILE", "AWS_SSO_PROFILE"],
+    };
+    assignments(Role { credentials, ..role }, names, &MANAGED, Some(dotfile))
 }
 
 /// The changes that make an inherited environment that of a child of `with-aws` (design section 8).
 pub(crate) fn for_child(role: Role<'_>) -> Vec<Assignment> {
     let names: Vec<&'static str> = MANAGED.into_iter().chain(FOREIGN).collect();
-    assignments(role, "AWS_SSO_PROFILE", &names, None)
+    assignments(role, &["AWS_SSO_PROFILE"], &names, None)
 }
 
 /// What points a command at a container-credentials endpoint on 127.0.0.1, past the proxy that its environment names.
@@ -150,7 +153,7 @@ pub(crate) fn for_endpoint(uri: &str, token: &str, value: impl Fn(&str) -> Optio
 
 fn assignments(
     role: Role<'_>,
-    profile_variable: &'static str,
+    profile_in: &[&str],
     names: &[&'static str],
     dotfile: Option<&OsStr>,
 ) -> Vec<Assignment> {
@@ -161,7 +164,7 @@ fn assignments(
         ("AWS_SECRET_ACCESS_KEY", Some(credentials)) => Some(credentials.secret_access_key.expose()),
         ("AWS_SESSION_TOKEN", Some(credentials)) => credentials.session_token.map(Secret::expose),
         ("AWS_CREDENTIAL_EXPIRATION", _) => expires_at.as_deref(),
-        _ => Some(role.profile).filter(|_| name == profile_variable),
+        _ => Some(role.profile).filter(|_| profile_in.contains(&name)),
     };
     let mark = Mark {
         uid: role.uid,
@@ -328,11 +331,13 @@ mod tests {
         let fresh = [&keys[..], &["AWS_PROFILE=ro", "AWS_REGION=eu-west-1"], &secrets].concat();
         let only = [&keys[..], &["AWS_REGION=eu-west-1", secrets[0], secrets[1], "AWS_SSO_PROFILE=ro"]].concat();
         let bare = vec!["AWS_DEFAULT_REGION=eu-west-1", "AWS_PROFILE=ro", "AWS_REGION=eu-west-1"];
+        let both = [&bare[..], &["AWS_SSO_PROFILE=ro"]].concat();
         let table = [
             (CredentialsMode::Env, true, &fresh),
             (CredentialsMode::Env, false, &bare),
             (CredentialsMode::None, true, &bare),
             (CredentialsMode::Only, true, &only),
+            (CredentialsMode::Only, false, &both),
         ];
         for (mode, with_credentials, expected) in table {
             let mut environment: Environment = MANAGED.into_iter().map(|name| (name, "theirs".into())).collect();

@@ -341,6 +341,19 @@ impl Profile {
         }
     }
 
+    /// What the root of its chain takes credentials from, if that is no profile.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        match self.chain().last() {
+            Some(Self::Role(RoleProfile { source, .. })) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Whether a person has to show an MFA code on the way to its credentials.
+    pub(crate) fn needs_code(&self) -> bool {
+        self.chain().any(|link| matches!(link, Self::Role(RoleProfile { mfa_serial: Some(_), .. })))
+    }
+
     /// Itself, and then whose credentials it takes, down to the root.
     pub(crate) fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |link| match link {

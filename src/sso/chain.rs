@@ -7,11 +7,12 @@
 use super::flow::{self, Known, Ladder, wait};
 use super::http::Http;
 use super::interrupts::Interrupts;
+use super::metadata::{self, Absent};
 use super::mfa::MfaQuestion;
 use super::portal::Failure;
+use super::process;
 use super::retry::patiently;
 use super::sts::{Issued, MfaCode, Request, Role, Sts};
-use super::{metadata, process};
 use crate::context::{self, Context};
 use crate::core::credentials::{Credentials, RoleCredentials, Secret};
 use crate::core::decision::{ROLE_MARGIN, Setback};
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 pub(crate) struct Chain<'a> {
     context: &'a Context,
     profiles: &'a Profiles,
+    asked: &'a Profile,
     /// Those of the profile that is asked for, also where it takes another's credentials.
     endpoints: Endpoints,
     region: Option<String>,
@@ -45,8 +47,10 @@ pub(crate) fn credentials(
     profile: &Profile,
     ladder: &Ladder,
 ) -> Result<Credentials> {
+    process::is_no_round(context, profile)?;
     let chain = Chain {
         context,
+        asked: profile,
         profiles,
         endpoints: profiles.endpoints(context, Some(profile.name())),
         region: profile.region().map(str::to_owned).or_else(|| own_region(context)),
@@ -76,7 +80,8 @@ impl Chain<'_> {
                 OtherKind::Keys => sources::access_keys(self.profiles, &other.name),
                 OtherKind::Process => {
                     let line = sources::credential_process(self.profiles, &other.name)?;
-                    Interrupts::default().run(process::credentials(self.context, &other.name, &line))
+                    let above = self.asked.chain().map(Profile::name).take_while(|name| *name != other.name).collect();
+                    Interrupts::default().run(process::credentials(self.context, above, &other.name, &line))
                 }
                 OtherKind::Nothing => Err(Error::NoCredentials { profile: other.name.clone() }),
             },
@@ -212,17 +217,22 @@ impl Chain<'_> {
 
     fn caller(&self, role: &RoleProfile, ladder: &Ladder) -> Result<Credentials> {
         let failed = |problem: String| Self::source_problem(role, problem);
-        let http = || Http::new(self.context, self.endpoints.ca_bundle.as_deref());
         match &role.source {
             Source::Profile(source) => self.link(source, ladder),
             Source::Environment => sources::environment(self.context).map_err(failed),
-            Source::EcsContainer => {
-                let http = http()?;
-                Interrupts::default().run(async { metadata::container(self.context, &http).await.map_err(failed) })
-            }
-            Source::Ec2InstanceMetadata => {
-                let http = http()?;
-                Interrupts::default().run(async { metadata::instance(self.context, &http).await.map_err(failed) })
+            Source::EcsContainer | Source::Ec2InstanceMetadata => {
+                let http = Http::new(self.context, self.endpoints.ca_bundle.as_deref())?;
+                Interrupts::default().run(async {
+                    let is_container = role.source == Source::EcsContainer;
+                    let (credentials, operation) = match is_container {
+                        true => (metadata::container(self.context, &http).await, "the container's credentials"),
+                        false => (metadata::instance(self.context, &http).await, "the instance's credentials"),
+                    };
+                    credentials.map_err(|absent| match absent {
+                        Absent::Setting(problem) => failed(problem),
+                        Absent::Service(failure) => failure.into_error(operation),
+                    })
+                })
             }
             Source::WebIdentity { .. } => Err(failed("nobody signs for it".to_owned())),
         }

@@ -6,12 +6,21 @@ use super::http::{Answer, Http, host};
 use super::portal::Failure;
 use crate::context::Context;
 use crate::core::credentials::{Credentials, Secret};
+use crate::core::environment::Mark;
 use crate::core::timestamp::Timestamp;
 use aws_smithy_types::body::SdkBody;
 use hyper::{Method, Request, Uri};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+/// Why there are no credentials.
+pub(super) enum Absent {
+    /// What is set, or not, in words.
+    Setting(String),
+    /// What the service did.
+    Service(Failure),
+}
 
 /// They are next door, or not there at all.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -20,12 +29,9 @@ const INSTANCE_IPV6: &str = "http://[fd00:ec2::254]";
 const CONTAINER: &str = "http://169.254.170.2";
 
 /// The credentials of the EC2 instance that this is.
-///
-/// # Errors
-/// Why there are none, in words.
-pub(super) async fn instance(context: &Context, http: &Http) -> Result<Credentials, String> {
+pub(super) async fn instance(context: &Context, http: &Http) -> Result<Credentials, Absent> {
     if context.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Err("`AWS_EC2_METADATA_DISABLED` is set".to_owned());
+        return Err(Absent::Setting("`AWS_EC2_METADATA_DISABLED` is set".to_owned()));
     }
     let is_ipv6 =
         context.var("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
@@ -39,29 +45,32 @@ pub(super) async fn instance(context: &Context, http: &Http) -> Result<Credentia
     let role = text(&ask(http, &roles, get.clone()).await?)?;
     let role = role.lines().next().unwrap_or_default().trim();
     if role.is_empty() {
-        return Err("the instance has no role".to_owned());
+        return Err(Absent::Setting("the instance has no role".to_owned()));
     }
     read(&ask(http, &format!("{roles}{role}"), get).await?)
 }
 
 /// The credentials of the container that this runs in.
-///
-/// # Errors
-/// Why there are none, in words.
-pub(super) async fn container(context: &Context, http: &Http) -> Result<Credentials, String> {
+pub(super) async fn container(context: &Context, http: &Http) -> Result<Credentials, Absent> {
+    let setting = |problem: String| Absent::Setting(problem);
+    // In a command of `with-aws --renew` the endpoint is ours.
+    if Mark::in_force(context.uid, |name| context.var_os(name)).is_some_and(|mark| mark.dotfile.is_none()) {
+        return Err(setting("what is there is awsdir's own".to_owned()));
+    }
     let url = match (
         context.var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         context.var("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     ) {
         (Some(path), _) => format!("{CONTAINER}{path}"),
         (None, Some(url)) => url,
-        (None, None) => return Err("`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not set".to_owned()),
+        (None, None) => return Err(setting("`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not set".to_owned())),
     };
     if !may_be_asked(&url) {
-        return Err(format!("`{}` is neither https nor an address of this machine, of ECS or of EKS", printable(&url)));
+        let problem = "is neither https nor an address of this machine, of ECS or of EKS";
+        return Err(setting(format!("`{}` {problem}", printable(&url))));
     }
     let token = match context.var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-        Some(path) => std::fs::read_to_string(&path).map_err(|error| format!("`{path}`: {error}"))?,
+        Some(path) => std::fs::read_to_string(&path).map_err(|error| setting(format!("`{path}`: {error}")))?,
         None => context.var("AWS_CONTAINER_AUTHORIZATION_TOKEN").unwrap_or_default(),
     };
     let token = Secret::new(token);
@@ -82,26 +91,29 @@ fn may_be_asked(url: &str) -> bool {
     uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_near)
 }
 
-async fn ask(http: &Http, url: &str, (method, header, value): (Method, &str, &str)) -> Result<Answer, String> {
+async fn ask(http: &Http, url: &str, (method, header, value): (Method, &str, &str)) -> Result<Answer, Absent> {
     let mut request = Request::builder().method(method).uri(url);
     if !value.is_empty() {
         request = request.header(header, value);
     }
-    let request = request.body(SdkBody::empty()).map_err(|error| error.to_string())?;
+    let request = request.body(SdkBody::empty()).map_err(|error| Absent::Setting(error.to_string()))?;
     let at = host(request.uri()).to_owned();
-    match http.ask(request, LIMIT).await {
-        Ok(answer) if answer.status == 200 => Ok(answer),
-        Ok(answer) => Err(format!("`{at}` answers with HTTP {}", answer.status)),
-        Err(Failure::Unreachable { cause, .. } | Failure::NoAnswer { cause, .. }) => Err(format!("`{at}`: {cause}")),
-        Err(_) => Err(format!("`{at}` does not answer")),
+    let answer = http.ask(request, LIMIT).await.map_err(Absent::Service)?;
+    match answer.status {
+        200 => Ok(answer),
+        status => Err(other(Some(status), format!("`{at}` answers with HTTP {status}"))),
     }
 }
 
-fn text(answer: &Answer) -> Result<String, String> {
-    String::from_utf8(answer.body.to_vec()).map_err(|_| "the answer is no text".to_owned())
+fn other(status: Option<u16>, message: String) -> Absent {
+    Absent::Service(Failure::Other { status, message, request_id: None })
 }
 
-fn read(answer: &Answer) -> Result<Credentials, String> {
+fn text(answer: &Answer) -> Result<String, Absent> {
+    String::from_utf8(answer.body.to_vec()).map_err(|_| other(None, "the answer is no text".to_owned()))
+}
+
+fn read(answer: &Answer) -> Result<Credentials, Absent> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Document {
@@ -111,10 +123,10 @@ fn read(answer: &Answer) -> Result<Credentials, String> {
         token: Option<String>,
         expiration: Option<String>,
     }
-    let unreadable = |_| "the answer has no credentials".to_owned();
+    let unreadable = |_| other(None, "the answer has no credentials".to_owned());
     let document: Document = serde_json::from_slice(&answer.body).map_err(unreadable)?;
     if let Some(code) = document.code.filter(|code| code != "Success") {
-        return Err(format!("the answer is `{}`", printable(&code)));
+        return Err(other(None, format!("the answer is `{}`", printable(&code))));
     }
     Ok(Credentials {
         access_key_id: document.access_key_id,

@@ -21,19 +21,22 @@ pub(super) struct MfaQuestion<'a> {
 impl MfaQuestion<'_> {
     /// The code.
     pub(super) async fn answer(&self, context: &Context) -> Result<Secret> {
-        if let Some(line) = self.process {
-            let code = process::mfa_code(context, line, self.serial).await.and_then(|code| {
-                is_code(&code)
-                    .then(|| Secret::new(code.as_str()))
-                    .ok_or_else(|| "printed no code of six digits".to_owned())
-            });
-            return code.map_err(|problem| self.needed(&format!("`mfa_process` {problem}")));
-        }
+        let failed = match self.process {
+            Some(line) => match process::mfa_code(context, line, self.serial).await {
+                Ok(code) if is_code(&code) => return Ok(Secret::new(code.as_str())),
+                Ok(_) => Some("`mfa_process` printed no code of six digits".to_owned()),
+                Err(problem) => Some(format!("`mfa_process` {problem}")),
+            },
+            None => None,
+        };
         let how = match self.person {
             Ok(how) if context.stdin_is_terminal => how,
-            Ok(_) => return Err(self.needed("nobody to ask")),
-            Err(why) => return Err(self.needed(why)),
+            Ok(_) => return Err(self.needed(failed.as_deref().unwrap_or("nobody to ask"))),
+            Err(why) => return Err(self.needed(failed.as_deref().unwrap_or(why))),
         };
+        if let Some(failed) = failed {
+            context.say(&format!("awsdir: {failed}"));
+        }
         tokio::select! {
             code = self.ask() => code,
             interrupted = tokio::signal::ctrl_c() => Err(match interrupted {

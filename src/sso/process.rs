@@ -4,6 +4,7 @@ use super::aws::printable;
 use crate::context::{Context, clock};
 use crate::core::credentials::Credentials;
 use crate::core::environment::{Mark, ROLE_SECRETS};
+use crate::core::profile::Profile;
 use crate::error::{Error, Result};
 use std::io::{self, Read};
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,22 +16,30 @@ use zeroize::Zeroizing;
 const LIMIT: Duration = Duration::from_mins(1);
 /// Bytes that it may print.
 const MOST: u64 = 64 * 1024;
-/// The profiles whose `credential_process` we run under, comma separated.
+/// The profiles whose `credential_process` we run under, and those that wait for it, comma separated.
 const RUNNING: &str = "AWSDIR_CREDENTIAL_PROCESS";
 
-/// Credentials by the `credential_process` of `profile`.
-pub(super) async fn credentials(context: &Context, profile: &str, line: &str) -> Result<Credentials> {
+/// Refuses what comes back to itself: a profile for which a process is running that has asked us in turn. It would wait for
+/// itself.
+pub(super) fn is_no_round(context: &Context, asked: &Profile) -> Result<()> {
+    let above = context.var(RUNNING).unwrap_or_default();
+    let mut running: Vec<&str> = above.split(',').collect();
+    let Some(link) = asked.chain().find(|link| running.contains(&link.name())) else { return Ok(()) };
+    let mut round = running.split_off(running.iter().position(|name| *name == link.name()).unwrap_or_default());
+    round.extend(asked.chain().map(Profile::name).take_while(|name| *name != link.name()));
+    round.push(link.name());
+    let problem = format!("comes back to itself: {}", round.join(" → "));
+    let process = asked.chain().last().unwrap_or(asked).name().to_owned();
+    Err(Error::CredentialProcess { profile: process, problem, said: String::new() })
+}
+
+/// Credentials by the `credential_process` of `profile`, which the profiles `above` take them from.
+pub(super) async fn credentials(context: &Context, above: Vec<&str>, profile: &str, line: &str) -> Result<Credentials> {
     let failed =
         |problem: String, said: String| Error::CredentialProcess { profile: profile.to_owned(), problem, said };
-    let above = context.var(RUNNING).unwrap_or_default();
-    let mut running: Vec<&str> = above.split(',').filter(|name| !name.is_empty()).collect();
-    if let Some(at) = running.iter().position(|name| *name == profile) {
-        let mut round = running.split_off(at);
-        round.push(profile);
-        return Err(failed(format!("comes back to itself: {}", round.join(" → ")), String::new()));
-    }
-    running.push(profile);
-    let ran = run(context, line, (RUNNING, running.join(","))).await;
+    let running = context.var(RUNNING).into_iter().chain(above.into_iter().map(str::to_owned));
+    let running = running.chain([profile.to_owned()]).collect::<Vec<_>>().join(",");
+    let ran = run(context, line, (RUNNING, running)).await;
     let Ran { status, stdout, said } = ran.map_err(|problem| failed(problem, String::new()))?;
     if !status.success() {
         return Err(failed(format!("failed ({status})"), said));
@@ -61,7 +70,7 @@ pub(super) async fn mfa_code(context: &Context, line: &str, serial: &str) -> Res
 struct Ran {
     status: ExitStatus,
     stdout: Zeroizing<Vec<u8>>,
-    /// The first line of its stderr.
+    /// What it said on stderr, in one line.
     said: String,
 }
 
@@ -102,7 +111,8 @@ fn wait(mut command: Command) -> Result<Ran, String> {
         return Err(format!("printed more than {} KiB", MOST / 1024));
     }
     let said = String::from_utf8_lossy(&said);
-    let said = printable(said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default());
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = printable(&lines.collect::<Vec<_>>().join("; "));
     Ok(Ran { status, stdout, said })
 }
 

@@ -51,15 +51,20 @@ impl How {
 /// What the sign-in is for, in words for the person who is about to approve it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Purpose {
+    /// By the name that `awsdir login` takes.
     pub(crate) profile: Option<String>,
+    /// A role that is in no config, by what it goes by.
+    role: Option<String>,
     /// The dotfile that asks for it.
     pub(crate) dotfile: Option<std::path::PathBuf>,
 }
 
 impl Purpose {
-    /// For role credentials of `profile`, by the name that `awsdir login` takes.
+    /// For the credentials of `profile`.
     pub(crate) fn of(profile: &Profile, dotfile: Option<std::path::PathBuf>) -> Self {
-        Self { profile: profile.is_in_config().then(|| profile.name().to_owned()), dotfile }
+        let name = Some(profile.name().to_owned());
+        let (profile, role) = if profile.is_in_config() { (name, None) } else { (None, name) };
+        Self { profile, role, dotfile }
     }
 }
 
@@ -94,7 +99,11 @@ pub(super) async fn sign_in(
 }
 
 fn announce(context: &Context, session: &SsoSession, purpose: &Purpose) {
-    let profile = purpose.profile.as_ref().map(|name| format!(" for profile `{name}`")).unwrap_or_default();
+    let profile = match (&purpose.profile, &purpose.role) {
+        (Some(name), _) => format!(" for profile `{name}`"),
+        (None, Some(role)) => format!(" for `{role}`"),
+        (None, None) => String::new(),
+    };
     let dotfile = purpose.dotfile.as_ref().map(|path| format!(", as `{}` asks", path.display())).unwrap_or_default();
     context.say(&format!("awsdir: signing in to `{}`{profile}{dotfile} (Ctrl-C to cancel)", session.label()));
 }
