@@ -167,13 +167,13 @@ fn the_hook_with_credentials_only_and_a_region() {
     segment_head='read-only '
     expires='[EPOCH]'
     unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SECURITY_TOKEN AWS_VAULT AWSUME_PROFILE AWSU_PROFILE AWSUME_EXPIRATION AWS_SESSION_EXPIRATION
-    export AWS_SSO_PROFILE='read-only'
     export AWS_REGION='us-west-2'
     export AWS_DEFAULT_REGION='us-west-2'
     export AWS_ACCESS_KEY_ID='ASIAPLANTED'
     export AWS_SECRET_ACCESS_KEY='planted+secret'
     export AWS_SESSION_TOKEN='planted/token=='
     export AWS_CREDENTIAL_EXPIRATION='[TIME]'
+    export AWS_SSO_PROFILE='read-only'
     export AWSDIR='1 [UID] [ID] us-west-2 read-only [HOME]/app/.awsprofile'
     ");
 }

@@ -319,7 +319,7 @@ fn without_any_config_login_is_by_device_code_and_files_have_the_clis_names() {
     assert!(sandbox.idc.approve_device(code.trim()));
     let ran = login.wait();
     insta::assert_snapshot!(sandbox.scrubbed(&ran.text()), @"
-    awsdir: signing in to `https://awsdir-sandbox.awsapps.com/start`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
+    awsdir: signing in to `https://awsdir-sandbox.awsapps.com/start` for `111111111111/Admin`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
     awsdir: open [ENDPOINT]/device on any device and confirm the code [CODE]
       or straight: [ENDPOINT]/device?[CODE]
     awsdir: signed in to `https://awsdir-sandbox.awsapps.com/start` until [TIME] ([LEFT] left)
@@ -369,7 +369,7 @@ fn what_a_dotfile_needs_a_sign_in_for_is_said() {
     awsdir: sign-in needed: the session `corp` is stale (no terminal)
     hint: awsdir login --session corp
     -- exit status: 4 --
-    awsdir: signing in to `corp`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
+    awsdir: signing in to `corp` for `111111111111/Admin`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
     awsdir: approve it in your browser; if no page opens, open this one:
       [ENDPOINT]/authorize?[QUERY]
     {
@@ -570,7 +570,7 @@ fn with_one_session_a_person_signs_in_for_it() {
     awsdir: sign-in needed: the session `corp` is stale (no terminal)
     hint: awsdir login --session corp
     -- exit status: 125 --
-    awsdir: signing in to `corp` (Ctrl-C to cancel)
+    awsdir: signing in to `corp` for `111111111111/Admin` (Ctrl-C to cancel)
     awsdir: approve it in your browser; if no page opens, open this one:
       [ENDPOINT]/authorize?[QUERY]
     awsdir: signed in to `corp` until [TIME] ([LEFT] left, renewed by itself after that)

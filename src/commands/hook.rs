@@ -172,7 +172,7 @@ fn of_role(context: &Context, directory: &Directory, answer: Answer, refreshed: 
     let refresh = !refreshed && matches!(standing.decision, Decision::Renew | Decision::SignIn);
     // Then the person's own credentials are the source, and stay until the refresh that begins now is over.
     let from_environment = profile.source() == Some(&Source::Environment);
-    let is_begun = refresh && from_environment && context.stdin_is_terminal && context.person_present();
+    let is_begun = refresh && from_environment && context.person_present();
     Ok(Answer {
         refresh,
         deadline: standing.next_question(),

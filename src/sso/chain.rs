@@ -223,14 +223,13 @@ impl Chain<'_> {
             Source::EcsContainer | Source::Ec2InstanceMetadata => {
                 let http = Http::new(self.context, self.endpoints.ca_bundle.as_deref())?;
                 Interrupts::default().run(async {
-                    let is_container = role.source == Source::EcsContainer;
-                    let (credentials, operation) = match is_container {
-                        true => (metadata::container(self.context, &http).await, "the container's credentials"),
-                        false => (metadata::instance(self.context, &http).await, "the instance's credentials"),
+                    let credentials = match role.source {
+                        Source::EcsContainer => metadata::container(self.context, &http).await,
+                        _ => metadata::instance(self.context, &http).await,
                     };
                     credentials.map_err(|absent| match absent {
                         Absent::Setting(problem) => failed(problem),
-                        Absent::Service(failure) => failure.into_error(operation),
+                        Absent::Service(failure) => failure.into_error("the request for credentials"),
                     })
                 })
             }

@@ -113,7 +113,7 @@ fn at_a_terminal_it_is_signed_in_to(shell: Shell) {
     let mut session = Session::open(shell, &world);
     let said = session.run("cd app");
     insta::assert_snapshot!(world.scrubbed(&said), @"
-    awsdir: signing in to `corp`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
+    awsdir: signing in to `corp` for `111111111111/Admin`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
     awsdir: approve it in your browser; if no page opens, open this one:
       [ENDPOINT]/authorize?[QUERY]
     ");
@@ -128,7 +128,8 @@ fn at_a_terminal_it_is_signed_in_to(shell: Shell) {
     insta::assert_snapshot!(said, @"awsdir: sign-in to `corp` needed; run: awsdir login --session corp");
     session.quietly([":"]);
     assert_eq!(session.segment, "222222222222/Nobody expired");
-    assert_eq!(session.aws(), "AWS_SSO_PROFILE=222222222222/Nobody\nAWSDIR");
+    // A name that no SDK finds keeps them from the default profile.
+    assert_eq!(session.aws(), "AWS_PROFILE=222222222222/Nobody\nAWS_SSO_PROFILE=222222222222/Nobody\nAWSDIR");
 }
 
 fn without_any_config_a_device_code_does(shell: Shell) {
@@ -143,7 +144,7 @@ fn without_any_config_a_device_code_does(shell: Shell) {
     assert!(world.idc.approve_device(code.trim()), "{shown}{code}");
     session.until_prompt();
     insta::assert_snapshot!(world.scrubbed(&text(&format!("{shown}{code}"))), @"
-    awsdir: signing in to `https://awsdir-sandbox.awsapps.com/start`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
+    awsdir: signing in to `https://awsdir-sandbox.awsapps.com/start` for `111111111111/Admin`, as `[HOME]/app/.awsprofile` asks (Ctrl-C to cancel)
     awsdir: open [ENDPOINT]/device on any device and confirm the code [CODE]
       or straight: [ENDPOINT]/device?[CODE]
     ");
@@ -164,6 +165,7 @@ fn modes_that_need_a_profile_do_without(shell: Shell) {
     // The region, and a name for prompts: no SDK knows the role.
     session.quietly(["cd ../none"]);
     insta::assert_snapshot!(aws(&mut session), @"
+    AWS_PROFILE=111111111111/Admin
     AWS_REGION=eu-central-1
     AWS_DEFAULT_REGION=eu-central-1
     AWS_SSO_PROFILE=111111111111/Admin

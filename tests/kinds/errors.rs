@@ -412,7 +412,7 @@ fn a_credential_process_that_hands_out_nothing_good() {
     $ awsdir export fails
     -- stderr --
     awsdir: `credential_process` of profile `fails` failed (exit status: 7)
-    caused by: the vault is locked
+    caused by: the vault is locked; more
     -- exit status: 3 --
     $ awsdir export fails-silently
     -- stderr --
@@ -475,7 +475,7 @@ fn a_credential_process_that_hands_out_nothing_good() {
     $ awsdir export role-of-fails
     -- stderr --
     awsdir: `credential_process` of profile `fails` failed (exit status: 7)
-    caused by: the vault is locked
+    caused by: the vault is locked; more
     -- exit status: 3 --
     ");
 }
@@ -499,7 +499,7 @@ fn a_credential_process_that_comes_back_to_itself() {
     $ awsdir export one
     -- stderr --
     awsdir: `credential_process` of profile `one` failed (exit status: 3)
-    caused by: awsdir: `credential_process` of profile `other` failed (exit status: 3)
+    caused by: awsdir: `credential_process` of profile `other` failed (exit status: 3); caused by: awsdir: `credential_process` of profile `one` comes back to itself: one → other → one
     -- exit status: 3 --
     ");
 }
@@ -563,19 +563,20 @@ fn an_environment_a_container_and_an_instance_that_are_not_there() {
     -- exit status: 3 --
     $ awsdir export role-of-container
     -- stderr --
-    awsdir: profile `role-of-container` takes the credentials of the container: `[HOST]` answers with HTTP 401
-    -- exit status: 3 --
+    awsdir: the request for credentials failed: `[HOST]` answers with HTTP 401
+    -- exit status: 5 --
     $ awsdir export role-of-instance
     -- stderr --
-    awsdir: profile `role-of-instance` takes the credentials of the EC2 instance: `[HOST]` answers with HTTP 500
-    -- exit status: 3 --
+    awsdir: the request for credentials failed: `[HOST]` answers with HTTP 500
+    -- exit status: 5 --
     $ awsdir export role-of-container
     -- stderr --
     awsdir: profile `role-of-container` takes the credentials of the container: `http://example.com/credentials` is neither https nor an address of this machine, of ECS or of EKS
     -- exit status: 3 --
     $ awsdir export role-of-instance
     -- stderr --
-    awsdir: profile `role-of-instance` takes the credentials of the EC2 instance: `127.0.0.1:1`: Connection refused (os error [ERRNO])
-    -- exit status: 3 --
+    awsdir: could not reach `http://127.0.0.1:1`
+    caused by: Connection refused (os error [ERRNO])
+    -- exit status: 5 --
     ");
 }

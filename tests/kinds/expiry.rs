@@ -147,6 +147,9 @@ fn a_login_signs_in_to_the_session_at_the_root() {
     assert!(sandbox.path(TOKEN_FILE).exists());
 }
 
+/// By which shells are told.
+const GENERATION: &str = ".local/state/awsdir/generation";
+
 #[test]
 fn an_expiring_role_is_renewed_behind_the_prompt() {
     if !available("bash") {
@@ -162,10 +165,12 @@ fn an_expiring_role_is_renewed_behind_the_prompt() {
         sandbox.allowed_project("app", profile);
         let mut session = Session::open(Shell::Bash, &sandbox);
         let before = exported_key(&sandbox, role_name);
+        let generation = sandbox.read(GENERATION);
         session.quietly(["cd app"]);
         assert_eq!(key_id(&mut session), before, "at once what is in hand");
         assert!(sandbox.idc.wait_for(Operation::AssumeRole, 1, LIMIT), "{profile}");
         eventually("the new role credentials", || exported_key(&sandbox, role_name) != before);
+        eventually("word of them", || sandbox.read(GENERATION) != generation);
         session.quietly([":"]);
         assert_ne!(key_id(&mut session), before);
         assert_eq!(sandbox.idc.count(Operation::AssumeRole), 1);

@@ -159,26 +159,41 @@ fn a_program_that_has_no_code_is_named() {
     let mut shown = String::new();
     for program in ["echo soon", "sh -c 'echo >&2 no device; exit 3'", "false", "no-such-program", "'"] {
         sandbox.write(".config/awsdir/config", format!("[awsdir]\nmfa_process = {program}\n"));
-        shown += &sandbox.at_terminal(&mut sandbox.awsdir(["export", "role-with-mfa"]));
+        shown += &sandbox.transcript(&mut sandbox.awsdir(["export", "role-with-mfa"]));
     }
     insta::assert_snapshot!(shown, @"
+    -- stderr --
     awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` printed no code of six digits)
     hint: awsdir login role-with-mfa
     -- exit status: 4 --
+    -- stderr --
     awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 3): no device)
     hint: awsdir login role-with-mfa
     -- exit status: 4 --
+    -- stderr --
     awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` failed (exit status: 1))
     hint: awsdir login role-with-mfa
     -- exit status: 4 --
-    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` could not be started: No such file or directory (os error [ERRNO])
+    -- stderr --
+    awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` could not be started: No such file or directory (os error 2))
     hint: awsdir login role-with-mfa
     -- exit status: 4 --
+    -- stderr --
     awsdir: an MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` is needed for profile `role-with-mfa` (`mfa_process` is no command: a quote is not closed, or there is nothing)
     hint: awsdir login role-with-mfa
     -- exit status: 4 --
     ");
     assert_eq!(sandbox.asked(), "");
+    // Where there is one the person is asked.
+    sandbox.write(".config/awsdir/config", "[awsdir]\nmfa_process = false\n");
+    let code = sandbox.idc.mfa_code(DEVICE);
+    let ran = typing(&mut sandbox.awsdir(["login", "role-with-mfa"]), &[&code]);
+    insta::assert_snapshot!(seen(&sandbox, &ran, std::slice::from_ref(&code)), @"
+    awsdir: `mfa_process` failed (exit status: 1)
+    awsdir: MFA code of `arn:aws:iam::999999999999:mfa/in-credentials-file` for profile `role-with-mfa`:
+    [CODE]
+    awsdir: role credentials of `role-with-mfa` until [TIME] ([LEFT] left)
+    ");
 }
 
 #[test]
