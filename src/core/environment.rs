@@ -192,13 +192,12 @@ fn assignments(
 /// it: who can write the mark can write the variables.
 fn digest<V: AsRef<OsStr>>(value: impl Fn(&str) -> Option<V>) -> u64 {
     let mut hash = SipHasher13::new();
-    for name in IDENTITY {
-        hash.write(name.as_bytes());
+    for (number, name) in (1_u8..).zip(IDENTITY) {
         if let Some(value) = value(name) {
-            hash.write(b"=");
+            // No value has a NUL in it.
+            hash.write(&[0, number]);
             hash.write(value.as_ref().as_bytes());
         }
-        hash.write(b"\0");
     }
     hash.finish()
 }

@@ -185,10 +185,7 @@ fn pull<'a>(lines: &mut impl Iterator<Item = &'a str>, above: usize) -> Option<P
 
 fn path(context: &Context, files: [&Path; 2], key: &str) -> Result<PathBuf> {
     let mut hash = SipHasher13::new();
-    for part in [files[0].as_os_str().as_bytes(), files[1].as_os_str().as_bytes(), key.as_bytes()] {
-        hash.write(part);
-        hash.write_u8(0);
-    }
+    hash.write(&[files[0].as_os_str().as_bytes(), files[1].as_os_str().as_bytes(), key.as_bytes()].join(&0));
     Ok(join(context.state_directory()?, ["profiles/", &digest(hash)]))
 }
 
