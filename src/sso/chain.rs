@@ -4,7 +4,7 @@
 //! Each link is cached under its own lock, where and as the AWS CLI caches it, so that whoever shares a part of a chain
 //! shares the work.
 
-use super::flow::{self, Known, Ladder, wait};
+use super::flow::{self, Known, Ladder, Limits, wait};
 use super::http::Http;
 use super::interrupts::Interrupts;
 use super::metadata::{self, Absent};
@@ -114,7 +114,11 @@ impl Chain<'_> {
                     context.detail("another process has renewed the role credentials");
                     Ok(now)
                 }
-                _ => self.assume(role, ladder, &mut lock).map_err(|error| self.remembered(role, error)),
+                _ => {
+                    let renewed = self.assume(role, ladder, &mut lock);
+                    let kept = renewed.and_then(|issued| self.keep(profile, role, issued, ladder));
+                    kept.map_err(|error| self.remembered(role, error))
+                }
             }
         });
         match (renewed, in_hand) {
@@ -161,8 +165,8 @@ impl Chain<'_> {
         error
     }
 
-    /// Becomes the role, and writes down what came of it.
-    fn assume(&self, role: &RoleProfile, ladder: &Ladder, lock: &mut Lock) -> Result<RoleCredentials> {
+    /// Becomes the role.
+    fn assume(&self, role: &RoleProfile, ladder: &Ladder, lock: &mut Lock) -> Result<Issued> {
         let context = self.context;
         let sts = self.sts(&role.role_arn)?;
         let own_name = format!("awsdir-{}", context::clock().epoch());
@@ -174,13 +178,37 @@ impl Chain<'_> {
             duration_seconds: role.duration_seconds,
         };
         context.detail(&format!("assuming role `{}`", role.role_arn));
-        let issued = if let Source::WebIdentity { token_file } = &role.source {
+        if let Source::WebIdentity { token_file } = &role.source {
             let token = self.web_identity(role, token_file)?;
-            self.send(role, &sts, &Request::assume_role_with_web_identity(wanted, &token), ladder)?
+            self.send(role, &sts, &Request::assume_role_with_web_identity(wanted, &token), ladder)
         } else {
             // Of the caller's rungs none needs to last for longer than the request.
             let caller = self.caller(role, &Ladder { min_ttl: 0, ..ladder.clone() })?;
-            self.by_caller(role, &sts, wanted, &caller, ladder, lock)?
+            self.by_caller(role, &sts, wanted, &caller, ladder, lock)
+        }
+    }
+
+    /// Writes down what came of it, unless the person has signed out of the session at the root meanwhile: they shall not
+    /// find role credentials here again.
+    fn keep(&self, profile: &Profile, role: &RoleProfile, issued: Issued, ladder: &Ladder) -> Result<RoleCredentials> {
+        let context = self.context;
+        let _lock = match profile.session() {
+            Some(session) => {
+                // What is in hand is worth a wait, for those too who would leave the fetching to others.
+                let limits = Limits { sign_in: ladder.limits.sign_in.max(Limits::HOOK.sign_in), ..ladder.limits };
+                let deadline = Cell::new(Instant::now() + limits.silent);
+                let subject = Subject::Session(session.cache_key());
+                let lock = Interrupts::default().run(wait(context, subject, Some(session), limits, &deadline))?;
+                let root = profile.chain().last().and_then(Profile::cache_file);
+                let root = root.map_or(Ok(None), |cache_file| self.cached(cache_file))?;
+                if root.is_none() && aws_cache::read_token(context, session)?.is_none() {
+                    let profile = Some(profile.name().to_owned());
+                    let (session, why) = (session.label().to_owned(), "signed out meanwhile".to_owned());
+                    return Err(Error::SignInNeeded { session, profile, why });
+                }
+                Some(lock)
+            }
+            None => None,
         };
         let Issued { credentials, assumed_role } = issued;
         let assumed_role = assumed_role.as_ref().map(|(arn, id)| (arn.as_str(), id.as_str()));

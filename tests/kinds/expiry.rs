@@ -9,6 +9,7 @@ use crate::terminal::{self, LIMIT};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 /// What is exported; it must not fail.
@@ -145,6 +146,26 @@ fn a_login_signs_in_to_the_session_at_the_root() {
     awsdir: signed in to `corp` until [TIME] ([LEFT] left, renewed by itself after that)
     ");
     assert!(sandbox.path(TOKEN_FILE).exists());
+}
+
+/// Neither a sign-in nor a logout waits for a chain that is being climbed; what comes of it then is not kept.
+#[test]
+fn who_signs_out_meanwhile_finds_no_role_here_again() {
+    let sandbox = fresh();
+    let_end(&sandbox, "by-sso", -60);
+    sandbox.idc.inject(Operation::AssumeRole, Fault::Delay(Duration::from_secs(2)), 1);
+    let export =
+        sandbox.awsdir(["export", "role-of-sso"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(sandbox.idc.wait_for(Operation::AssumeRole, 1, LIMIT));
+    let logout = sandbox.awsdir(["logout", "--session", "corp"]).output().unwrap();
+    assert!(logout.status.success(), "{}", sandbox.shown(&logout));
+    insta::assert_snapshot!(sandbox.shown(&export.wait_with_output().unwrap()), @"
+    -- stderr --
+    awsdir: sign-in needed: the session `corp` of profile `role-of-sso` is stale (signed out meanwhile)
+    hint: awsdir login role-of-sso
+    -- exit status: 4 --
+    ");
+    assert!(sandbox.files(".aws/cli/cache").is_empty());
 }
 
 /// By which shells are told.
