@@ -1,7 +1,7 @@
 //! TLS for real: an HTTPS server on loopback in front of the Identity Center, with a certificate of its own.
 
 use crate::identity_center::Operation;
-use crate::sandbox::{Sandbox, from_now};
+use crate::sandbox::{CONFIG, ROLE_FILE, Sandbox, from_now};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -138,6 +138,27 @@ fn a_certificate_of_the_ca_bundle_is_trusted() {
     let output = sandbox.awsdir(["export", "read-only"]).output().unwrap();
     assert!(output.status.success(), "{}", sandbox.shown(&output));
     assert_eq!(sandbox.idc.count(Operation::GetRoleCredentials), 1);
+}
+
+#[test]
+fn the_profiles_own_ca_bundle_counts_where_the_environment_has_none() {
+    let mut sandbox = sandbox_behind_tls();
+    sandbox.set("AWS_CA_BUNDLE", "");
+    let with_bundle = |path: &str| CONFIG.replacen("sso_role_name", &format!("ca_bundle = {path}\nsso_role_name"), 1);
+    sandbox.write(".aws/config", with_bundle("~/ca.pem"));
+    let output = sandbox.awsdir(["export", "read-only"]).output().unwrap();
+    assert!(output.status.success(), "{}", sandbox.shown(&output));
+
+    std::fs::remove_file(sandbox.path(ROLE_FILE)).unwrap();
+    sandbox.write("empty.pem", "");
+    sandbox.write(".aws/config", with_bundle("~/empty.pem"));
+    let shown = sandbox.transcript(&mut sandbox.awsdir(["export", "read-only"]));
+    insta::assert_snapshot!(shown, @r"
+    -- stderr --
+    awsdir: could not use `[HOME]/empty.pem`
+    caused by: it holds no certificate
+    -- exit status: 1 --
+    ");
 }
 
 #[test]

@@ -219,15 +219,19 @@ fn ca_bundle(context: &Context, bundle: Option<&Path>) -> Result<Option<Vec<u8>>
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     ];
     let usable = |pem: &Vec<u8>| any_root(pem, |_| true, |_| true);
-    let named = match bundle {
-        Some(path) => Some(("AWS_CA_BUNDLE", context.expand(path)?)),
-        None => context.var("SSL_CERT_FILE").map(|path| ("SSL_CERT_FILE", PathBuf::from(path))),
+    let (variable, named) = match bundle {
+        Some(path) => ("AWS_CA_BUNDLE", Some(context.expand(path)?)),
+        None => ("SSL_CERT_FILE", context.var("SSL_CERT_FILE").map(PathBuf::from)),
     };
-    if let Some((name, path)) = named {
+    if let Some(path) = named {
         let pem = std::fs::read(&path).map_err(|source| Error::File { verb: "read", path: path.clone(), source })?;
-        return Some(pem).filter(usable).map(Some).ok_or_else(|| Error::Variable {
-            name: name.to_owned(),
-            problem: format!("`{}` holds no certificate", path.display()),
+        return Some(pem).filter(usable).map(Some).ok_or_else(|| match context.var(variable) {
+            Some(_) => Error::Variable {
+                name: variable.to_owned(),
+                problem: format!("`{}` holds no certificate", path.display()),
+            },
+            // The profile names it.
+            None => Error::File { verb: "use", path, source: io::Error::other("it holds no certificate") },
         });
     }
     Ok(BUNDLES.iter().find_map(|path| std::fs::read(path).ok().filter(usable)))

@@ -315,3 +315,31 @@ fn text(path: &Path) -> Result<String> {
 fn owned(names: Vec<&str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without the CA bundle, which the environment of the tests may name.
+    fn endpoints(lines: &str) -> Endpoints {
+        let paths = [Path::new("/config"), Path::new("/credentials")];
+        let text = format!("[profile p]\n{lines}\n[services s]\nsts =\n  endpoint_url = http://sts\n");
+        let profiles = Profiles::parse(paths, [text, String::new()]).unwrap();
+        Endpoints { ca_bundle: None, ..profiles.endpoints(&Context::new(), Some("p")) }
+    }
+
+    #[test]
+    fn what_a_profile_says_of_services() {
+        assert_eq!(endpoints(""), Endpoints::default());
+        let all = endpoints("use_fips_endpoint = TRUE\nuse_dualstack_endpoint = true\nsts_regional_endpoints = legacy");
+        let expected = Endpoints { use_fips: true, use_dual_stack: true, sts_is_global: true, ..Endpoints::default() };
+        assert_eq!(all, expected);
+        let urls = |lines| {
+            let Endpoints { sso, sso_oidc, sts, .. } = endpoints(lines);
+            [sso, sso_oidc, sts].map(Option::unwrap_or_default)
+        };
+        assert_eq!(urls("endpoint_url = http://all\nservices = s"), ["http://all", "http://all", "http://sts"]);
+        assert_eq!(urls("endpoint_url = http://all\nignore_configured_endpoint_urls = true"), ["", "", ""]);
+        assert_eq!(urls("use_fips_endpoint = no\nsts_regional_endpoints = regional\nservices = gone"), ["", "", ""]);
+    }
+}
