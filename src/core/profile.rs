@@ -6,6 +6,7 @@ use super::hex::hex;
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// Characters that the SDKs' config grammar allows in the name of a profile (`protocol.md` 1.2); a section with
 /// any other in its name is invisible to most of them.
@@ -212,8 +213,8 @@ impl RoleProfile {
     }
 
     /// SHA-1 of what `AssumeRole` is asked, as Python's `json.dumps` writes it, sorted. Whose credentials ask is not part of
-    /// it (`protocol.md` 5).
-    fn cache_file(&self) -> String {
+    /// it (`protocol.md` 5); a web identity's token is, which nobody knows before it is read.
+    fn cache_file(&self, token: Option<&str>) -> String {
         let duration = self.duration_seconds.map(Value::from);
         let text = |value: &Option<String>| value.as_deref().map(Value::from);
         let pairs = [
@@ -222,13 +223,10 @@ impl RoleProfile {
             ("RoleArn", Some(Value::from(self.role_arn.as_str()))),
             ("RoleSessionName", text(&self.session_name)),
             ("SerialNumber", text(&self.mfa_serial)),
+            ("WebIdentityToken", token.map(Value::from)),
         ];
         let pairs = pairs.into_iter().filter_map(|(key, value)| Some(format!("\"{key}\": {}", value?)));
-        let mut key = pairs.collect::<Vec<_>>().join(", ");
-        if let Source::WebIdentity { token_file } = &self.source {
-            // The AWS CLI hashes the token itself, which nobody can know before it is read.
-            key.extend([", \"WebIdentityTokenFile\": ", &Value::from(token_file.as_str()).to_string()]);
-        }
+        let key = pairs.collect::<Vec<_>>().join(", ");
         hex(&Sha1::digest(ascii(format!("{{{key}}}")))) + ".json"
     }
 }
@@ -352,6 +350,22 @@ impl Profile {
     /// Whether a person has to show an MFA code on the way to its credentials.
     pub(crate) fn needs_code(&self) -> bool {
         self.chain().any(|link| matches!(link, Self::Role(RoleProfile { mfa_serial: Some(_), .. })))
+    }
+
+    /// The same, once the token of the web identity at its root, if there is one, was read by `token`: it is part of the name
+    /// of the file in the cache.
+    pub(crate) fn with_token(mut self, token: impl FnOnce(&str) -> Option<Zeroizing<String>>) -> Self {
+        let mut link = &mut self;
+        while let Self::Role(role) = link {
+            if let Source::WebIdentity { token_file } = &role.source {
+                let token = token(token_file);
+                role.cache_file = role.cache_file(token.as_ref().map(|token| token.as_str()));
+                break;
+            }
+            let Source::Profile(source) = &mut role.source else { break };
+            link = source;
+        }
+        self
     }
 
     /// Itself, and then whose credentials it takes, down to the root.
@@ -520,7 +534,7 @@ fn link(name: &str, keys: &impl Keys, sections: &impl Sections, above: &mut Vec<
                 source,
                 cache_file: String::new(),
             };
-            role.cache_file = role.cache_file();
+            role.cache_file = role.cache_file(None);
             return Ok(Profile::Role(role));
         }
         (None, Some(_)) => return Err(missing(&title, "role_arn")),

@@ -179,7 +179,7 @@ impl Chain<'_> {
         };
         context.detail(&format!("assuming role `{}`", role.role_arn));
         if let Source::WebIdentity { token_file } = &role.source {
-            let token = self.web_identity(role, token_file)?;
+            let token = Self::web_identity(role, token_file)?;
             self.send(role, &sts, &Request::assume_role_with_web_identity(wanted, &token), ladder)
         } else {
             // Of the caller's rungs none needs to last for longer than the request.
@@ -237,10 +237,9 @@ impl Chain<'_> {
     }
 
     /// The token, as it stands in the file: what it is good for is STS's to say.
-    fn web_identity(&self, role: &RoleProfile, token_file: &str) -> Result<Secret> {
-        let path = self.context.expand(token_file.as_ref())?;
-        let token = std::fs::read_to_string(&path).map_err(|error| Self::source_problem(role, error.to_string()))?;
-        Ok(Secret::new(token))
+    fn web_identity(role: &RoleProfile, token_file: &str) -> Result<Secret> {
+        let token = std::fs::read_to_string(token_file);
+        token.map(Secret::new).map_err(|error| Self::source_problem(role, error.to_string()))
     }
 
     fn caller(&self, role: &RoleProfile, ladder: &Ladder) -> Result<Credentials> {

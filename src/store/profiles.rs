@@ -56,11 +56,16 @@ fn recorded(context: &Context, key: &str, read: impl FnOnce(&Profiles) -> Result
     let files = [context.aws_config_file()?, context.aws_credentials_file()?];
     let fingerprint = Fingerprint::of(files);
     if let Some(profile) = profile_records::read(context, files, &fingerprint, key) {
-        return Ok(profile);
+        return Ok(profile.with_token(web_identity_token));
     }
     let profile = read(&Profiles::load(context)?)?;
     profile_records::write(context, files, &fingerprint, key, &profile);
     Ok(profile)
+}
+
+/// The token in a file, as it stands there: nobody expands a `~` in its path, and nobody takes away a newline.
+pub(crate) fn web_identity_token(path: &str) -> Option<Zeroizing<String>> {
+    std::fs::read_to_string(path).ok().map(Zeroizing::new)
 }
 
 impl Sections for AwsConfig {
@@ -108,7 +113,7 @@ impl Profiles {
 
     pub(crate) fn profile(&self, name: &str) -> Result<Profile> {
         let profile = profile::profile(name, &self.config).map_err(|misfit| self.misfit(misfit))?;
-        profile.ok_or_else(|| self.unknown(name))
+        profile.map(|profile| profile.with_token(web_identity_token)).ok_or_else(|| self.unknown(name))
     }
 
     fn unknown(&self, name: &str) -> Error {

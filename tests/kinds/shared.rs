@@ -106,15 +106,23 @@ fn what_another_has_written_beside_the_credentials_is_kept() {
     "#);
 }
 
-/// The AWS CLI's name has the token in it, which changes; ours has the token's file.
+/// The name of the file has the token in it: with another one there is another.
 #[test]
-fn a_role_by_a_web_identity_has_a_file_of_our_own() {
+fn a_role_by_a_web_identity_is_shared_as_long_as_its_token_is_the_same() {
     let Some(aws) = client("aws") else { return };
     let sandbox = world();
     by_awsdir(&sandbox, "web-identity");
-    by_awsdir(&sandbox, "web-identity");
-    assert_eq!(sandbox.asked(), "AssumeRoleWithWebIdentity");
     by_the_aws_cli(&sandbox, &aws, "web-identity");
-    assert_eq!(sandbox.asked(), "AssumeRoleWithWebIdentity, AssumeRoleWithWebIdentity");
+    by_awsdir(&sandbox, "role-of-web-identity");
+    assert_eq!(sandbox.asked(), "AssumeRoleWithWebIdentity, AssumeRole");
+    std::fs::remove_dir_all(sandbox.path(".aws/cli/cache")).unwrap();
+    by_the_aws_cli(&sandbox, &aws, "web-identity");
+    by_awsdir(&sandbox, "web-identity");
+    assert_eq!(sandbox.asked(), "AssumeRoleWithWebIdentity, AssumeRole, AssumeRoleWithWebIdentity");
+
+    let token = sandbox.read("web-identity-token") + "-2";
+    sandbox.idc.trust_web_identity("arn:aws:iam::333333333333:role/by-token", &token);
+    sandbox.write("web-identity-token", token);
+    by_awsdir(&sandbox, "web-identity");
     assert_eq!(cached(&sandbox).len(), 2);
 }
