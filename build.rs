@@ -22,6 +22,9 @@ fn main() {
 }
 "#;
 
+/// Relocations as a map of bits: a word for each 63 pointers, not three for each one.
+const PACKED: &str = "-Wl,-z,pack-relative-relocs";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(static_glibc)");
@@ -29,11 +32,15 @@ fn main() {
     let native = set("HOST") == set("TARGET");
     let crt_static = set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
     match (set("CARGO_CFG_TARGET_OS").as_str(), set("CARGO_CFG_TARGET_ENV").as_str()) {
-        ("linux", "musl") => println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs"),
+        ("linux", "musl") => println!("cargo::rustc-link-arg-bins={PACKED}"),
         ("linux", "gnu") if crt_static => println!("cargo::rustc-cfg=static_glibc"),
         ("linux", "gnu") if native && set("PROFILE") == "release" => {
             let folder = PathBuf::from(set("OUT_DIR")).join("static");
-            if let Some(arguments) = archives(&folder).filter(|arguments| probe(&folder, arguments)) {
+            let packed = |arguments: &[String]| [arguments, &[PACKED.to_owned()]].concat();
+            let found = archives(&folder).map(Vec::from).unwrap_or_default();
+            // Not every C library relocates itself by packed relocations.
+            let mut choices = [packed(&found), found.clone()].into_iter().filter(|_| !found.is_empty());
+            if let Some(arguments) = choices.find(|arguments| probe(&folder, arguments)) {
                 println!("cargo::rustc-cfg=static_glibc");
                 for argument in arguments {
                     println!("cargo::rustc-link-arg-bins={argument}");
