@@ -248,7 +248,7 @@ impl Chain<'_> {
             Source::Profile(source) => self.link(source, ladder),
             Source::Environment => sources::environment(self.context).map_err(failed),
             Source::EcsContainer | Source::Ec2InstanceMetadata => {
-                let http = Http::new(self.context, self.endpoints.ca_bundle.as_deref())?;
+                let http = Http::new(self.context, self.endpoints.ca_bundle.as_deref())?.direct();
                 Interrupts::default().run(async {
                     let credentials = match role.source {
                         Source::EcsContainer => metadata::container(self.context, &http).await,

@@ -42,6 +42,9 @@ use zeroize::Zeroizing;
 /// How long connecting may take.
 pub(super) const CONNECT: Duration = Duration::from_secs(4);
 
+/// Bytes that an answer may have; recorded ones have 2,000.
+const MOST: usize = 1024 * 1024;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One HTTP client for all: rustls with ring, one CA bundle, proxies from the environment.
@@ -75,6 +78,11 @@ impl Http {
         Ok(Self { tls: Arc::new(tls), proxies: Arc::new(Matcher::from_env()), connect_timeout: None })
     }
 
+    /// The same past every proxy, for who is on this machine or next to it, and must not be heard by anybody else.
+    pub(super) fn direct(self) -> Self {
+        Self { proxies: Arc::new(Matcher::builder().build()), ..self }
+    }
+
     /// For the SDKs' clients, which set a time limit of their own.
     pub(super) fn for_sdk(self) -> SharedHttpClient {
         http_client_fn(move |settings, _| {
@@ -93,6 +101,9 @@ impl Http {
             let mut body = Zeroizing::new(Vec::with_capacity(8 * 1024));
             while let Some(frame) = poll_fn(|task| Pin::new(&mut incoming).poll_frame(task)).await {
                 body.extend_from_slice(&frame.map_err(unanswered)?.into_data().unwrap_or_default());
+                if body.len() > MOST {
+                    return Err(unanswered("the answer is too long"));
+                }
             }
             Ok::<_, ConnectorError>(Answer { status: head.status.as_u16(), headers: head.headers, body })
         };

@@ -37,14 +37,9 @@ impl MfaQuestion<'_> {
         if let Some(failed) = failed {
             context.say(&format!("awsdir: {failed}"));
         }
-        tokio::select! {
-            code = self.ask() => code,
-            interrupted = tokio::signal::ctrl_c() => Err(match interrupted {
-                Ok(()) => Error::Interrupted,
-                Err(source) => Error::System { doing: "watch for Ctrl-C", source },
-            }),
-            () = tokio::time::sleep(how.timeout) => Err(self.refused(&format!("not given within {} s", how.timeout.as_secs()))),
-        }
+        let seconds = how.timeout.as_secs();
+        let answered = tokio::time::timeout(how.timeout, self.ask()).await;
+        answered.unwrap_or_else(|_| Err(self.refused(&format!("not given within {seconds} s"))))
     }
 
     async fn ask(&self) -> Result<Secret> {
@@ -59,12 +54,12 @@ impl MfaQuestion<'_> {
         }
     }
 
-    pub(super) fn needed(&self, why: &str) -> Error {
+    fn needed(&self, why: &str) -> Error {
         let (serial, profile) = (self.serial.to_owned(), self.profile.to_owned());
         Error::MfaNeeded { serial, profile, why: why.to_owned() }
     }
 
-    pub(super) fn refused(&self, how: &str) -> Error {
+    fn refused(&self, how: &str) -> Error {
         let (serial, profile) = (self.serial.to_owned(), self.profile.to_owned());
         Error::MfaRefused { serial, profile, how: how.to_owned() }
     }

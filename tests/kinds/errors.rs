@@ -580,3 +580,21 @@ fn an_environment_a_container_and_an_instance_that_are_not_there() {
     -- exit status: 5 --
     ");
 }
+
+/// What a container and an instance hand out is between them and us.
+#[test]
+fn no_proxy_hears_the_neighbours() {
+    let mut sandbox = world();
+    let nearby = |uri: &str| uri.replace("127.0.0.1", "localhost");
+    let uri = nearby(&sandbox.idc.container_credentials_uri());
+    sandbox.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri);
+    let endpoint = nearby(&sandbox.idc.endpoint());
+    sandbox.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
+    sandbox.set("HTTP_PROXY", "http://127.0.0.1:1");
+    // STS is asked past it; the neighbours are not named here.
+    sandbox.set("NO_PROXY", "127.0.0.1");
+    for profile in ["role-of-container", "role-of-instance"] {
+        let output = sandbox.awsdir(["export", profile]).output().unwrap();
+        assert!(output.status.success(), "{}", sandbox.shown(&output));
+    }
+}
